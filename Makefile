@@ -1,0 +1,51 @@
+# make demo: install into .venv and run the whole factory on the embedded generator.
+# make test: install the development tools as well, then lint, types and tests.
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO ?= bdgan-demo
+
+BIN := $(VENV)/bin
+METADATA := setup.cfg pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types check docs clean
+
+help:
+	@sed -n 's/^# make /make /p' Makefile
+
+demo: $(VENV)/.installed
+	$(BIN)/bdgan demo --out $(DEMO)
+	@echo "Look at $(CURDIR)/$(DEMO)/index.html"
+
+test: lint types check
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+check: $(VENV)/.installed-dev
+	$(BIN)/pytest -n 2
+
+# make docs: write docs/cli.md anew from the commands.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python tools/make_cli_docs.py
+
+# make clean: remove the virtual environment and what the tools left behind.
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+
+# The stamps are younger than the metadata, so that a second run installs nothing.
+$(VENV)/.installed: $(METADATA) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(METADATA) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

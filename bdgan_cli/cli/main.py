@@ -1,0 +1,117 @@
+"""The one place that prints errors and chooses exit codes.
+
+0 done, 1 failure, 2 usage, 3 invalid data, 4 missing weights or dependency, 130 interrupted, 143 terminated. An
+exception that nobody foresaw is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from bdgan_cli.cli.app import app
+from bdgan_cli.errors import BdganError
+
+INTERRUPTED = 128 + signal.SIGINT
+TERMINATED = 128 + signal.SIGTERM
+
+# What the machine refuses, through no fault of the program: these get an error line instead of a traceback.
+_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: The arguments after the program's name; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    given = list(sys.argv[1:] if args is None else args)
+    command = typer.main.get_command(app)
+    with _sigterm_as_interrupt() as received:
+        try:
+            # Typer turns KeyboardInterrupt into this return value, and typer.Exit(code) into its code.
+            code = command.main(given, prog_name="bdgan", standalone_mode=False) or 0
+        except KeyboardInterrupt:
+            code = INTERRUPTED
+        except typer.TyperException as error:
+            if message := error.format_message():  # empty where the help was shown instead
+                _print_error(message, f"see '{_command_path(error)} --help'")
+            code = error.exit_code
+        except typer.Abort:
+            _print_error("aborted")
+            code = 1
+        except BdganError as error:
+            _print_error(error.message, error.hint)
+            code = error.exit_code
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            _print_error(_refusal(error), "free space or choose another folder, then run the same command again")
+            code = 1
+        if code == INTERRUPTED:
+            _tell(f"interrupted\nresume with: {_resume_line(given)}")
+            code = TERMINATED if received else INTERRUPTED
+    return int(code)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[list[int]]:
+    """Let a termination unwind like Ctrl-C, so that files are closed; yields the list of signals received."""
+    received: list[int] = []
+    owner = os.getpid()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != owner:  # a forked worker inherits the handler and must simply end
+            os._exit(TERMINATED)
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_error(message: str, hint: str = "") -> None:
+    _tell(f"error: {message}" + (f"\nhint: {hint}" if hint else ""))
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _refusal(error: OSError) -> str:
+    place = f": {error.filename}" if error.filename else ""
+    return f"the system refused: {error.strerror or error}{place}"
+
+
+def _command_path(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return str(context.command_path) if context is not None else "bdgan"
+
+
+def _resume_line(args: list[str]) -> str:
+    """Return the same command for the shell, with ``--resume`` where the command knows it."""
+    program = ["python", "-m", "bdgan_cli"] if Path(sys.argv[0]).name == "__main__.py" else ["bdgan"]
+    resume = ["--resume"] if "--resume" not in args and _knows_resume(args) else []
+    return shlex.join([*program, *args, *resume])
+
+
+def _knows_resume(args: list[str]) -> bool:
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    named = [commands[arg] for arg in args[:1] if arg in commands]
+    return any("--resume" in option.opts for command in named for option in command.params)

@@ -1,0 +1,36 @@
+"""Options that several commands share, so that one idea has one name and one help text.
+
+A command takes them as annotations and gives the default beside them::
+
+    def sample(workspace: WorkspaceOption = DEFAULT_WORKSPACE, as_json: JsonOption = False) -> None: ...
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_GENERATOR = "tiny-biggan"
+DEFAULT_WORKSPACE = Path()
+
+WorkspaceOption = Annotated[
+    Path,
+    typer.Option(
+        "--workspace",
+        envvar="BDGAN_WORKSPACE",
+        file_okay=False,
+        help="Folder where heads and datasets are found and written.",
+    ),
+]
+GenOption = Annotated[str, typer.Option("--gen", help="Generator; see 'bdgan models list'.")]
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, help="Names the random stream; the same seed, the same bytes.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="'auto', 'cpu', 'cuda' or 'cuda:N'.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of tables.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]

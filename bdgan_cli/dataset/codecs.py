@@ -1,0 +1,164 @@
+"""Bytes to arrays and back: pictures, masks and latents, with damage found instead of guessed over.
+
+Image decoders return what they have of a cut file, some of them silently; so the container is checked first.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bdgan_cli.errors import DataError
+
+IMAGE_FORMATS = ("png", "jpg", "webp")
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ENCODE_OPTIONS: dict[str, list[int]] = {
+    "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+    "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 means lossless
+}
+
+
+def encode_image(image: NDArray[np.uint8], image_format: str) -> bytes:
+    """Encode (H, W, 3) uint8 RGB.
+
+    Args:
+        image: The picture.
+        image_format: ``png`` and ``webp`` are lossless, ``jpg`` has quality 95.
+    """
+    return _encode(image_format, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+
+
+def encode_mask(mask: NDArray[Any]) -> bytes:
+    """Encode (H, W) uint8 or uint16 as PNG with one channel."""
+    return _encode("png", mask)
+
+
+def decode_image(data: bytes, where: str) -> NDArray[np.uint8]:
+    """Decode a picture to (H, W, 3) uint8 RGB, with rows and columns as stored (EXIF orientation is not applied).
+
+    Raises:
+        DataError: If the file is cut, damaged or no picture.
+    """
+    check_complete(data, where)
+    image = cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, where), cv2.COLOR_BGR2RGB)
+    return image.astype(np.uint8, copy=False)
+
+
+def decode_raw(data: bytes, where: str) -> NDArray[Any]:
+    """Decode a picture as stored: (H, W) or (H, W, C) in OpenCV's channel order, uint8 or uint16.
+
+    Raises:
+        DataError: If the file is cut, damaged or no picture.
+    """
+    check_complete(data, where)
+    return _decode(data, cv2.IMREAD_UNCHANGED, where)
+
+
+def encode_latent(latent: NDArray[Any], where: str) -> bytes:
+    """Encode a latent as ``.npy``.
+
+    Raises:
+        DataError: If it holds NaN or infinity, or objects.
+    """
+    _check_latent(latent, where)
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(latent), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def decode_latent(data: bytes, where: str) -> NDArray[Any]:
+    """Decode a ``.npy`` latent; pickled content is refused.
+
+    Raises:
+        DataError: If it is pickled, damaged, or holds NaN or infinity.
+    """
+    try:
+        latent = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{where}: expected a latent as plain .npy numbers, got: {error}") from error
+    if not isinstance(latent, np.ndarray):
+        raise DataError(f"{where}: expected a latent as one .npy array, got an archive")
+    _check_latent(latent, where)
+    return latent
+
+
+def picture_format(data: bytes) -> str:
+    """Return ``png``, ``jpg``, ``webp`` or, for anything else, an empty string; by content, not by name."""
+    if data.startswith(PNG_SIGNATURE):
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    return "webp" if data[:4] == b"RIFF" and data[8:12] == b"WEBP" else ""
+
+
+def check_complete(data: bytes, where: str) -> None:
+    """Refuse cut or damaged picture files by their container: PNG checksums, the end mark of JPEG, WebP's length.
+
+    Raises:
+        DataError: If the end is missing or a checksum is wrong.
+    """
+    kind = picture_format(data)
+    if kind == "png":
+        for _ in png_chunks(data, where):
+            pass
+    elif kind == "jpg" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
+        raise DataError(f"{where}: truncated JPEG, its end mark is missing ({len(data)} bytes)")
+    elif kind == "webp" and len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise DataError(f"{where}: truncated WebP ({len(data)} bytes)")
+
+
+def png_chunks(data: bytes, where: str) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (type, content) of each chunk of a PNG file up to its end, checksums verified.
+
+    Raises:
+        DataError: If the file is cut or a checksum is wrong.
+    """
+    position = len(PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            break
+        body = data[position + 4 : end - 4]
+        if zlib.crc32(body) != int.from_bytes(data[end - 4 : end], "big"):
+            raise DataError(f"{where}: damaged PNG, wrong checksum in chunk {body[:4]!r}")
+        yield body[:4], body[4:]
+        if body[:4] == b"IEND":
+            return
+        position = end
+    raise DataError(f"{where}: truncated PNG, its end is missing ({len(data)} bytes)")
+
+
+def _encode(image_format: str, pixels: NDArray[Any]) -> bytes:
+    if image_format not in IMAGE_FORMATS:
+        raise ValueError(f"expected an image format of {', '.join(IMAGE_FORMATS)}, got {image_format!r}")
+    done, buffer = cv2.imencode(f".{image_format}", pixels, _ENCODE_OPTIONS[image_format])
+    assert done, "OpenCV could not encode"
+    return buffer.tobytes()
+
+
+def _decode(data: bytes, flags: int, where: str) -> NDArray[Any]:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise DataError(f"{where}: expected a picture, got {len(data)} bytes that OpenCV refuses") from error
+    if pixels is None:
+        raise DataError(f"{where}: expected a picture, got {len(data)} bytes that OpenCV cannot decode")
+    return pixels
+
+
+def _check_latent(latent: NDArray[Any], where: str) -> None:
+    if latent.dtype.kind not in "fiu":
+        raise DataError(f"{where}: expected a latent of numbers, got {latent.dtype}")
+    if latent.dtype.kind == "f" and not np.isfinite(latent).all():
+        bad = int(np.count_nonzero(~np.isfinite(latent)))
+        raise DataError(f"{where}: expected finite latents, got NaN or infinity in {bad} of {latent.size} values")

@@ -1,0 +1,167 @@
+"""Files that appear complete or not at all, and a lock against a second writer.
+
+A file is written under a temporary name beside its final one, synced and renamed. A killed writer leaves at most files
+that begin with :data:`TEMPORARY`; readers do not see them and the next writer removes them.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from bdgan_cli.errors import BdganError
+
+TEMPORARY = ".tmp-"
+LOCK_FILE = ".lock"
+
+_HINTS = {
+    errno.ENOSPC: "free some space and run the same command again: finished shards are kept",
+    errno.EDQUOT: "free some of your quota and run the same command again: finished shards are kept",
+    errno.EFBIG: "raise the file size limit (ulimit -f) and run the same command again: finished shards are kept",
+    errno.EROFS: "choose a folder on a writable file system with --out",
+    errno.EACCES: "choose a folder that you may write to with --out",
+    errno.EPERM: "choose a folder that you may write to with --out",
+}
+_counter = itertools.count()
+
+
+@contextmanager
+def refusals_explained(path: Path) -> Iterator[None]:
+    """Turn what the machine refuses while writing (full disk, no permission) into an error with a hint.
+
+    Raises:
+        BdganError: In place of the :class:`OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise BdganError(f"cannot write {path}: {os.strerror(error.errno)}", _HINTS.get(error.errno, "")) from error
+
+
+@contextmanager
+def temporary_file(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Open a temporary file beside ``path``; synced at the end, removed if an exception passes.
+
+    Yields:
+        Its name, for the caller to rename, and the open file.
+    """
+    name = path.parent / f"{TEMPORARY}{os.getpid()}-{next(_counter)}-{path.name}"
+    try:
+        with name.open("xb") as file:
+            yield name, file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):
+            name.unlink()
+        raise
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a finished temporary file to its final name and sync the folder."""
+    try:
+        temporary.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole small file, or leave the one that was there.
+
+    Raises:
+        BdganError: If the machine refuses.
+    """
+    with refusals_explained(path):
+        with temporary_file(path) as (temporary, file):
+            file.write(data)
+        put_in_place(temporary, path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder last through a power cut, where the system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems cannot sync folders
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a file is a lock or a temporary file of this module."""
+    return path.name == LOCK_FILE or path.name.startswith(TEMPORARY)
+
+
+def sweep_temporary(folder: Path) -> int:
+    """Remove what killed writers left in a folder, and return how many files; those of running processes stay."""
+    stale = [path for path in folder.glob(f"{TEMPORARY}*") if not _belongs_to_living(path)]
+    for path in stale:
+        path.unlink(missing_ok=True)
+    return len(stale)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock file; the system frees it however the process ends.
+
+    Raises:
+        BdganError: If another writer holds it.
+    """
+    descriptor = _open_locked(folder / LOCK_FILE)
+    try:
+        yield
+    finally:
+        (folder / LOCK_FILE).unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _lock(descriptor, path)
+            # The holder before us removes the file when done: a lock on a removed file protects nothing.
+            if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # the lock is a courtesy: without it two writers still never mix their files
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        message = f"another process is writing to {path.parent}"
+        raise BdganError(message, "wait until it is done, or choose another --out") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+
+
+def _belongs_to_living(path: Path) -> bool:
+    pid = path.name.removeprefix(TEMPORARY).split("-", 1)[0]
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

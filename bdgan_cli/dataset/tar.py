@@ -1,0 +1,151 @@
+"""Shards: deterministic USTAR archives, read by position.
+
+Any tar or WebDataset reader opens them. Headers carry no time and no owner, so equal samples give equal bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, NamedTuple
+
+from bdgan_cli.errors import DataError
+
+BLOCK = tarfile.BLOCKSIZE
+_SUFFIXES = {"mask": ".mask.png", "latent": ".latent.npy", "meta": ".json"}
+
+
+class Place(NamedTuple):
+    """Where a member's bytes lie in a shard: offset of the first byte and size, both in bytes."""
+
+    offset: int
+    size: int
+
+
+ABSENT = Place(-1, 0)
+
+
+def member_name(key: str, member: str, image_format: str) -> str:
+    """Return the file name of a member, such as ``<key>.mask.png``."""
+    return key + _SUFFIXES.get(member, f".{image_format}")
+
+
+def append_members(file: BinaryIO, key: str, members: Mapping[str, bytes], image_format: str) -> dict[str, Place]:
+    """Write one sample's files at the end of a shard and say where they lie."""
+    places = {}
+    for member, data in members.items():
+        file.write(_header(member_name(key, member, image_format), len(data)))
+        places[member] = Place(file.tell(), len(data))
+        file.write(data)
+        file.write(bytes(-len(data) % BLOCK))
+    return places
+
+
+def append_end(file: BinaryIO) -> None:
+    """Write the two empty blocks that end an archive."""
+    file.write(bytes(2 * BLOCK))
+
+
+def full_size(last_byte: int) -> int:
+    """Return the least size in bytes of a whole shard whose last member ends there."""
+    return last_byte + -last_byte % BLOCK + 2 * BLOCK
+
+
+class Shard:
+    """An open shard for positioned reads; safe to share between threads.
+
+    Args:
+        path: The tar file.
+
+    Raises:
+        DataError: If the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise DataError(f"expected the shard {path}, got: {error.strerror}", _verify_hint(path)) from error
+
+    def __enter__(self) -> Shard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def read(self, place: Place, name: str) -> bytes:
+        """Read one member; the archive's own header must agree with the index.
+
+        Raises:
+            DataError: If the shard is cut short, or another file lies there.
+        """
+        wanted = BLOCK + place.size
+        start = place.offset - BLOCK
+        data = os.pread(self._descriptor, wanted, start) if start >= 0 else b""
+        if len(data) < wanted:
+            size = os.fstat(self._descriptor).st_size
+            raise self._error(name, f"expected {start + wanted} bytes or more, got {size}: the shard is cut short")
+        try:
+            found = tarfile.TarInfo.frombuf(data[:BLOCK], "utf-8", "strict")
+        except tarfile.HeaderError as error:
+            raise self._error(name, f"expected a tar header at byte {start}, got: {error}") from error
+        if (found.name, found.size) != (name, place.size) or not found.isreg():
+            raise self._error(name, f"expected {place.size} bytes at {start}, got {found.name} of {found.size} bytes")
+        return data[BLOCK:]
+
+    def _error(self, name: str, what: str) -> DataError:
+        return DataError(f"{self.path}: {name}: {what}", _verify_hint(self.path))
+
+
+def walk(path: Path) -> Iterator[tuple[str, Place]]:
+    """Yield name and place of each member of a shard, front to back.
+
+    Raises:
+        DataError: If the archive is cut or damaged, or a member is a link, a device or leaves its folder.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        position = 0
+        while True:
+            file.seek(position)
+            block = file.read(BLOCK)
+            if len(block) < BLOCK:
+                raise DataError(f"{path}: expected the end mark of a tar archive, got {size} bytes: it is cut short")
+            if not any(block):
+                return
+            found = _parse(path, block, position)
+            yield found.name, Place(position + BLOCK, found.size)
+            position += BLOCK + found.size + -found.size % BLOCK
+
+
+def _parse(path: Path, block: bytes, position: int) -> tarfile.TarInfo:
+    try:
+        found = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+    except (tarfile.HeaderError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: expected a tar header at byte {position}, got: {error}") from error
+    if not found.isreg():
+        raise DataError(f"{path}: expected regular files only, got {found.name!r} of tar type {found.type!r}")
+    if found.name.startswith(("/", "\\")) or ".." in found.name.replace("\\", "/").split("/"):
+        raise DataError(f"{path}: expected names inside the archive's folder, got {found.name!r}")
+    return found
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size = size
+    info.mode = 0o644
+    return info.tobuf(format=tarfile.USTAR_FORMAT, encoding="utf-8", errors="strict")
+
+
+def _verify_hint(path: Path) -> str:
+    return f"bdgan data verify {path.parent.parent}"

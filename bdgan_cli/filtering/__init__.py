@@ -1,0 +1,1 @@
+"""What decides whether a labelled sample is kept: uncertainty, rejection and rules."""

@@ -1,0 +1,1 @@
+"""Class-conditional generators that publish their features."""

@@ -1,0 +1,130 @@
+"""The head of the released code, generalised from BigGAN-512 to any :class:`FeatureSpec` (supplement A.1).
+
+Taps are grouped by resolution into low, mid and high; each group is resized to its largest map, concatenated and
+reduced by a 1x1 convolution; the groups are fused from coarse to fine by class-conditional residual blocks.
+Axis legend: N samples, C channels, H rows, W columns, K labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+
+from bdgan_cli.heads.members import MemberList, seeded
+from bdgan_cli.interfaces import Features, FeatureSpec
+
+GROUP_WIDTHS = (128, 64, 32)
+_CONDITIONAL_EPS = 1e-4
+_FINAL_EPS = 1e-5
+
+
+def resolution_groups(spec: FeatureSpec, image_size: int) -> list[list[int]]:
+    """Sort the taps' positions into low (<= S/16), mid (<= S/4) and high; a group may be empty.
+
+    At 512 pixels these are the released groups 8-32, 64-128 and 256-512.
+    """
+    groups: list[list[int]] = [[], [], []]
+    for position, tap in enumerate(spec.taps):
+        groups[(tap.height > image_size // 16) + (tap.height > image_size // 4)].append(position)
+    return groups
+
+
+class ClassConditionalNorm(nn.Module):
+    """Batch norm whose gain and bias are read off the class embedding by spectrally normalised linear layers."""
+
+    def __init__(self, channels: int, condition_dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, eps=_CONDITIONAL_EPS, affine=condition_dim == 0)
+        self.gain = self.bias = None
+        if condition_dim:
+            self.gain = spectral_norm(nn.Linear(condition_dim, channels), eps=_CONDITIONAL_EPS)
+            self.bias = spectral_norm(nn.Linear(condition_dim, channels), eps=_CONDITIONAL_EPS)
+
+    def forward(self, x_NCHW: Tensor, condition: Tensor) -> Tensor:
+        normal: Tensor = self.norm(x_NCHW)
+        if self.gain is None or self.bias is None:
+            return normal
+        gain = 1 + self.gain(condition)
+        return normal * gain[:, :, None, None] + self.bias(condition)[:, :, None, None]
+
+
+class MixBlock(nn.Module):
+    """Pre-activation residual block: twice (class-conditional norm, ReLU, 3x3 convolution), plus the input."""
+
+    def __init__(self, channels: int, condition_dim: int) -> None:
+        super().__init__()
+        self.norm_1 = ClassConditionalNorm(channels, condition_dim)
+        self.norm_2 = ClassConditionalNorm(channels, condition_dim)
+        self.conv_1 = spectral_norm(nn.Conv2d(channels, channels, 3, padding=1), eps=_CONDITIONAL_EPS)
+        self.conv_2 = spectral_norm(nn.Conv2d(channels, channels, 3, padding=1), eps=_CONDITIONAL_EPS)
+
+    def forward(self, x_NCHW: Tensor, condition: Tensor) -> Tensor:
+        h: Tensor = self.conv_1(F.relu(self.norm_1(x_NCHW, condition)))
+        h = self.conv_2(F.relu(self.norm_2(h, condition)))
+        return x_NCHW + h
+
+
+class OfficialHead(nn.Module):
+    """One head of the released kind.
+
+    Args:
+        spec: The generator's taps.
+        image_size: Height and width of the masks in pixels.
+        labels: Output channels K; 1 is the paper's foreground against background.
+    """
+
+    def __init__(self, spec: FeatureSpec, image_size: int, labels: int) -> None:
+        super().__init__()
+        self.image_size = image_size
+        used = [(w, group) for w, group in zip(GROUP_WIDTHS, resolution_groups(spec, image_size), strict=True) if group]
+        self._groups = [group for _, group in used]
+        self._sizes = [max(spec.taps[i].height for i in group) for group in self._groups]
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(sum(spec.taps[i].channels for i in group), width, 1, bias=False) for width, group in used
+        )
+        widths = [width for width, _ in used]
+        fused = [sum(widths[: level + 1]) for level in range(1, len(widths))]
+        self.mix = nn.ModuleList(MixBlock(channels, spec.condition_dim) for channels in fused)
+        self.norm = nn.BatchNorm2d(sum(widths), eps=_FINAL_EPS)
+        self.classify = nn.Conv2d(sum(widths), labels, 3, padding=1)
+
+    def forward(self, features: Features) -> Tensor:
+        """Return (N, K, H, W) logits."""
+        x = self._reduced(features.maps, 0)
+        for level, mix in enumerate(self.mix, start=1):
+            x = _resize(x, self._sizes[level])
+            x = mix(torch.cat([x, self._reduced(features.maps, level)], dim=1), features.condition)
+        logits: Tensor = self.classify(F.relu(self.norm(x)))
+        return _resize(logits, self.image_size)
+
+    def _reduced(self, maps: list[Tensor], level: int) -> Tensor:
+        resized = [_resize(maps[i], self._sizes[level]) for i in self._groups[level]]
+        reduced: Tensor = self.reduce[level](torch.cat(resized, dim=1))
+        return reduced
+
+
+def freeze_spectral_norms(module: nn.Module) -> None:
+    """Write the normalised weights into the layers, so that inference does not normalise them again."""
+    for layer in module.modules():
+        if is_parametrized(layer, "weight"):
+            remove_parametrizations(layer, "weight", leave_parametrized=True)
+
+
+def build(spec: FeatureSpec, image_size: int, labels: int, seeds: Sequence[int]) -> MemberList:
+    """Build one released head per seed; they share nothing but the features."""
+    heads: list[nn.Module] = []
+    for seed in seeds:
+        with seeded(seed):
+            heads.append(OfficialHead(spec, image_size, labels))
+    return MemberList(heads, freeze_spectral_norms)
+
+
+def _resize(x_NCHW: Tensor, size: int) -> Tensor:
+    if x_NCHW.shape[-2:] == (size, size):
+        return x_NCHW
+    return F.interpolate(x_NCHW, size=(size, size), mode="bilinear", align_corners=False)

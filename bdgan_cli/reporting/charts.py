@@ -1,0 +1,84 @@
+"""Charts as SVG text, ready to stand inside a page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+ACCENT, SECOND, QUIET, INK = "#d6336c", "#1c7ed6", "#adb5bd", "#212529"
+_STYLE = {
+    "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.edgecolor": QUIET, "axes.labelcolor": INK, "xtick.color": "#495057", "ytick.color": "#495057",
+    "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "svg.fonttype": "none",
+    "svg.hashsalt": "bdgan", "figure.constrained_layout.use": True,
+}  # fmt: skip
+
+
+def risk_coverage_chart(coverage: Floats, curves: dict[str, Floats], ideal: Floats, random: float) -> str:
+    """Draw mean label error against the share of samples kept, one curve for each score.
+
+    Args:
+        coverage: (P,) shares kept, in (0, 1].
+        curves: For each score, (P,) mean errors (1 - IoU) among the kept; the first is drawn boldly.
+        ideal: (P,) mean errors if labels were sorted by their true error.
+        random: Mean error of all samples, which a useless score keeps at every coverage.
+    """
+    with _chart(4.6, 3.0) as (axes, svg):
+        axes.plot(coverage, ideal, color=QUIET, lw=1.2, ls=":", label="perfect score")
+        axes.axhline(random, color=QUIET, lw=1.2, ls="--", label="no score")
+        for i, (name, risk) in enumerate(curves.items()):
+            axes.plot(coverage, risk, color=ACCENT if i == 0 else SECOND, lw=2.2 if i == 0 else 1, alpha=1 if i == 0 else 0.55, label=name)
+        axes.set(xlabel="share of samples kept", ylabel="mean label error (1 - IoU)", title="Risk and coverage")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, fontsize=8)
+    return svg[0]
+
+
+def scatter_chart(scores: Floats, iou: Floats, kept: NDArray[np.bool_], score_name: str) -> str:
+    """Draw each sample's IoU against its uncertainty, dropped samples in the accent colour."""
+    with _chart(4.6, 3.0) as (axes, svg):
+        axes.scatter(scores[kept], iou[kept], s=7, color=SECOND, alpha=0.45, lw=0, label="kept", rasterized=True)
+        axes.scatter(scores[~kept], iou[~kept], s=9, color=ACCENT, alpha=0.7, lw=0, label="dropped", rasterized=True)
+        axes.axhline(0.8, color=QUIET, lw=1, ls="--")
+        axes.set(xlabel=f"uncertainty ({score_name})", ylabel="IoU with the exact mask", title="Uncertainty and truth")
+        if (scores > 0).any():
+            axes.set_xscale("log")
+        axes.legend(frameon=False, fontsize=8)
+    return svg[0]
+
+
+def paired_bars_chart(names: Sequence[str], before: Floats, after: Floats) -> str:
+    """Draw each class's mean IoU before and after the filter."""
+    with _chart(9.4, 2.7) as (axes, svg):
+        place = np.arange(len(names))
+        axes.bar(place - 0.2, before, 0.38, color=QUIET, label="all samples")
+        axes.bar(place + 0.2, after, 0.38, color=ACCENT, label="after the filter")
+        low = np.nanmin([before.min(), after.min()])
+        axes.set_ylim(max(0.0, float(np.floor(low * 10 - 0.5) / 10)), 1.0)
+        axes.set_xticks(place, names)
+        axes.set(ylabel="mean IoU", title="Label quality by class")
+        axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
+    return svg[0]
+
+
+@contextmanager
+def _chart(width: float, height: float) -> Iterator[tuple[Axes, list[str]]]:
+    """Open axes; on leaving, the SVG text is the list's only entry. The same figure always gives the same text."""
+    svg: list[str] = []
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), dpi=150)
+        yield figure.subplots(), svg
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    text = stream.getvalue()
+    svg.append(text[text.index("<svg") :])

@@ -1,0 +1,1 @@
+"""Model cards, the files behind them, and the one registry that loads them."""

@@ -1,0 +1,250 @@
+"""Datasets on disk: describe, verify, look at, and bring in; each a call on a frozen configuration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bdgan_cli.dataset.codecs import encode_image
+from bdgan_cli.dataset.files import write_atomically
+from bdgan_cli.dataset.importers import folder as folder_importer
+from bdgan_cli.dataset.importers.folder import FolderImport, ImportResult
+from bdgan_cli.dataset.importers.mask_rules import MaskRule, parse_mask_map
+from bdgan_cli.dataset.pictures import draw_grid, sample_tiles
+from bdgan_cli.dataset.reader import Dataset, open_dataset, split_reference
+from bdgan_cli.dataset.schema import KINDS, SCORE_COLUMNS, DatasetInfo, planned_counts
+from bdgan_cli.dataset.selection import parse_classes, rows_of_classes
+from bdgan_cli.dataset.verify import Problem, verify_dataset
+from bdgan_cli.dataset.views import list_views
+from bdgan_cli.errors import UsageError
+from bdgan_cli.progress import Reporter
+from bdgan_cli.runs import dataset_folder, newest_dataset
+
+
+@dataclass(frozen=True)
+class ChosenDataset:
+    """Which dataset a command works on.
+
+    Attributes:
+        reference: ``PATH`` or ``PATH@view``; None takes the newest dataset of the workspace.
+        workspace: Where to look for it.
+    """
+
+    reference: str | None = None
+    workspace: Path = Path()
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """A class, its samples here, and how many the plan asks for (None if the plan does not say)."""
+
+    id: int
+    wnid: str
+    name: str
+    samples: int
+    planned: int | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a dataset or view consists of.
+
+    Attributes:
+        reference: ``PATH`` or ``PATH@view``.
+        info: What ``dataset.json`` says.
+        samples: Number of samples.
+        shards: Number of shards they lie in.
+        image_bytes: Bytes of all image files.
+        classes: Samples by class.
+        splits: Samples by split.
+        views: Names of the dataset's views.
+        object_share: Mean share of the picture that the object covers, in [0, 1]; NaN without masks.
+        scores: (mean, least, greatest) of each score that any sample has.
+    """
+
+    reference: str
+    info: DatasetInfo
+    samples: int
+    shards: int
+    image_bytes: int
+    classes: tuple[ClassCount, ...]
+    splits: dict[str, int]
+    views: tuple[str, ...]
+    object_share: float
+    scores: dict[str, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class ShowConfig:
+    """What to draw.
+
+    Attributes:
+        dataset: Which dataset or view.
+        out: The picture's file, PNG.
+        count: How many samples.
+        seed: Names the draw of samples.
+        classes: Class specification: ``all``, ids, ranges, wnids, names.
+        columns: Tiles in a row.
+        tile_px: Edge of a tile in pixels.
+        overwrite: Replace the picture that is there.
+    """
+
+    dataset: ChosenDataset
+    out: Path
+    count: int = 24
+    seed: int = 0
+    classes: str = "all"
+    columns: int = 6
+    tile_px: int = 224
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """What to import and how.
+
+    Attributes:
+        source: Folder with ``images/`` and ``masks/``.
+        out: The dataset's folder; None names it after the source, in the workspace.
+        workspace: Where datasets are kept.
+        label_names: Names of the mask values 0..K.
+        mask_map: ``0=0,255=1``; None takes masks as they are.
+        resize_masks: Bring masks of another size to the image's by nearest neighbour.
+        licence: SPDX identifier or words.
+        provenance: Where the pictures come from; None names the source folder.
+        dry_run: Check everything and write nothing.
+        overwrite: Replace the dataset that is there.
+    """
+
+    source: Path
+    out: Path | None = None
+    workspace: Path = Path()
+    label_names: tuple[str, ...] = ("background", "object")
+    mask_map: str | None = None
+    resize_masks: bool = False
+    licence: str = ""
+    provenance: str | None = None
+    dry_run: bool = False
+    overwrite: bool = False
+
+
+def info(chosen: ChosenDataset, report: Reporter) -> Summary:
+    """Describe a dataset or view from its index, without opening a picture.
+
+    Raises:
+        MissingError: If there is none.
+        DataError: If its own files are broken.
+    """
+    dataset = open_dataset(_resolve(chosen, report))
+    table = dataset.table
+    counts = Counter(table["class_id"].to_pylist())
+    planned = planned_counts(dataset.info) or {}
+    area, height, width = (table[name].to_numpy() for name in ("area_px", "height", "width"))
+    shares = area[area >= 0] / (height * width)[area >= 0]
+    return Summary(
+        reference=dataset.reference,
+        info=dataset.info,
+        samples=len(dataset),
+        shards=len(table["shard"].unique()),
+        image_bytes=int(table["image_size"].to_numpy().sum()),
+        classes=tuple(
+            ClassCount(entry.id, entry.wnid, entry.name, counts[entry.id], planned.get(entry.id))
+            for entry in dataset.info.classes
+        ),
+        splits=dict(sorted(Counter(table["split"].to_pylist()).items())),
+        views=tuple(list_views(dataset.root)),
+        object_share=float(shares.mean()) if len(shares) else float("nan"),
+        scores=_score_ranges(dataset),
+    )
+
+
+def verify(chosen: ChosenDataset, report: Reporter) -> list[Problem]:
+    """Re-read a dataset and list what is wrong.
+
+    Raises:
+        MissingError: If there is none.
+        DataError: If ``dataset.json`` cannot be read.
+    """
+    root, _ = split_reference(_resolve(chosen, report))
+    return verify_dataset(root, report)
+
+
+def show(config: ShowConfig, report: Reporter) -> Path:
+    """Draw a grid of samples with their masks into a PNG file.
+
+    Returns:
+        The picture's file.
+
+    Raises:
+        UsageError: If a class is unknown, the file exists, or the name is not one of a PNG file.
+        DataError: If a sample is damaged, or there is none to draw.
+    """
+    _check_picture_path(config)
+    dataset = open_dataset(_resolve(config.dataset, report))
+    ids = parse_classes(config.classes, dataset.info.classes)
+    chosen = Dataset(dataset.root, dataset.info, rows_of_classes(dataset.table, ids), dataset.view)
+    if not len(chosen):
+        raise UsageError(f"{dataset.reference} has no samples of classes {config.classes!r}", "see bdgan data info")
+    tiles = sample_tiles(chosen, config.count, config.seed)
+    title = f"{dataset.info.name}{f'@{dataset.view}' if dataset.view else ''}: {len(tiles)} of {len(chosen)} samples"
+    picture = draw_grid(tiles, title, columns=config.columns, tile_px=config.tile_px)
+    write_atomically(config.out, encode_image(picture, "png"))
+    return config.out
+
+
+def import_folder(config: ImportConfig, report: Reporter) -> ImportResult:
+    """Bring in pairs of images and masks as a dataset of real pictures; nothing is written if any file is wrong.
+
+    Raises:
+        MissingError: If the source has no images.
+        UsageError: If the mask map is wrong, or the folder holds something else.
+        BdganError: If the machine refuses to write.
+    """
+    source = config.source.resolve()
+    mapping = None if config.mask_map is None else parse_mask_map(config.mask_map)
+    out = config.out or dataset_folder(config.workspace, source.name)
+    provenance = f"Imported from the folder {source.name}." if config.provenance is None else config.provenance
+    job = FolderImport(
+        name=out.name,
+        label_names=config.label_names,
+        mask_rule=MaskRule(len(config.label_names), mapping, config.resize_masks),
+        licence=config.licence,
+        provenance=provenance,
+        dry_run=config.dry_run,
+        overwrite=config.overwrite,
+    )
+    return folder_importer.import_folder(source, out, job, report)
+
+
+def _resolve(chosen: ChosenDataset, report: Reporter) -> str:
+    if chosen.reference is not None:
+        return chosen.reference
+    found = newest_dataset(chosen.workspace, kinds=KINDS)
+    report.note(f"dataset: {found} (the newest of the workspace)")
+    return str(found)
+
+
+def _score_ranges(dataset: Dataset) -> dict[str, tuple[float, float, float]]:
+    ranges = {}
+    for name in SCORE_COLUMNS:
+        values: Any = dataset.table[name].to_numpy()
+        known = values[np.isfinite(values)]
+        if len(known):
+            ranges[name] = (float(known.mean()), float(known.min()), float(known.max()))
+    return ranges
+
+
+def _check_picture_path(config: ShowConfig) -> None:
+    out = config.out
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"expected a file name ending in .png, got {out}", f"--out {out.with_suffix('.png')}")
+    if not out.parent.is_dir():
+        raise UsageError(f"expected a folder at {out.parent}, got none", f"mkdir -p {out.parent}")
+    if out.is_dir():
+        raise UsageError(f"expected a file name, got the folder {out}", f"--out {out / 'samples.png'}")
+    if out.exists() and not config.overwrite:
+        raise UsageError(f"{out} exists", "--overwrite or another --out")

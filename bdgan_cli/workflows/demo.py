@@ -1,0 +1,169 @@
+"""``bdgan demo``: the whole factory on the embedded generator, measured against the truth."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bdgan_cli.dataset.reader import Dataset, open_dataset
+from bdgan_cli.errors import UsageError
+from bdgan_cli.evaluation.ranking import auroc
+from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, SCORES
+from bdgan_cli.progress import Reporter, Silent
+from bdgan_cli.runtime import peak_memory_gb
+from bdgan_cli.shapes.fidelity import Fidelity, measure_fidelity
+from bdgan_cli.weights.registry import load_generator, load_model
+from bdgan_cli.workflows.demo_page import write_page
+from bdgan_cli.workflows.demo_truth import read_scenes
+from bdgan_cli.workflows.filter import FilterConfig, FilterResult, filter_dataset
+from bdgan_cli.workflows.label_quality import LabelQuality, measure_label_quality
+from bdgan_cli.workflows.sample import SampleConfig, SampleResult, sample
+from bdgan_cli.workflows.train_head import TrainHeadConfig, TrainHeadResult, train_head
+
+BAD_IOU = 0.8
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """How large the demo is.
+
+    Attributes:
+        out: Folder for everything the demo makes; it becomes a workspace.
+        annotated: Annotated samples of each class, from the exact masks.
+        per_class: Labelled samples of each class.
+        members: Heads in the ensemble.
+        drop_uncertain: Share of each class that the filter drops.
+        seed: Names all random streams.
+        overwrite: Start anew in a folder that holds a demo.
+    """
+
+    out: Path = Path("bdgan-demo")
+    annotated: int = 5
+    per_class: int = 100
+    members: int = 16
+    drop_uncertain: float = 0.10
+    seed: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class DemoParts:
+    """What the stages of a demo left behind, for the page."""
+
+    config: DemoConfig
+    dataset: Dataset
+    kept: np.ndarray
+    quality: LabelQuality
+    fidelity: Fidelity
+    head: TrainHeadResult
+    sampled: SampleResult
+    filtered: FilterResult
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """Where the page is, and the figures it shows (also ``report.json`` beside it)."""
+
+    page: Path
+    figures: dict[str, Any]
+
+
+def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
+    """Annotate, train, sample, filter, and compare with the exact masks.
+
+    Running it again in the same folder goes on where it was.
+
+    Raises:
+        UsageError: If the folder holds something else.
+    """
+    report = report or Silent()
+    _check_folder(config.out)
+    started = time.perf_counter()
+    name = "tiny-biggan"
+    # Another seed than the samples': no annotated sample may come again among those that are judged.
+    annotated = sample(
+        SampleConfig(
+            name, config.out, classes="all", per_class=config.annotated, seed=config.seed + 1, labels="exact",
+            batch=config.annotated, shard_size=config.annotated, classifier="none", overwrite=config.overwrite,
+        ),
+        report,
+    )  # fmt: skip
+    head = train_head(
+        TrainHeadConfig(
+            name, annotated.folder, config.out, members=config.members, seed=config.seed, name="demo",
+            resume=not config.overwrite, overwrite=config.overwrite,
+        ),
+        report,
+    )  # fmt: skip
+    sampled = sample(
+        SampleConfig(
+            name, config.out, per_class=config.per_class, seed=config.seed, head="demo", overwrite=config.overwrite
+        ),
+        report,
+    )
+    filtered = filter_dataset(FilterConfig(str(sampled.folder), drop_uncertain=config.drop_uncertain), report)
+    parts = _judge(config, head, sampled, filtered, report)
+    figures = summarize(parts, time.perf_counter() - started)
+    page = write_page(parts, figures)
+    (config.out / "report.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return DemoResult(page, figures)
+
+
+def _judge(
+    config: DemoConfig, head: TrainHeadResult, sampled: SampleResult, filtered: FilterResult, report: Reporter
+) -> DemoParts:
+    generator = load_generator("tiny-biggan")
+    dataset = open_dataset(sampled.folder)
+    quality = measure_label_quality(dataset, generator, report)
+    kept_keys = set(open_dataset(filtered.address).keys())
+    kept = np.array([key in kept_keys for key in quality.keys])
+    images, scene, labels = read_scenes(dataset)
+    fidelity = measure_fidelity(images, scene, labels, load_model("tiny-segmenter"))
+    return DemoParts(config, dataset, kept, quality, fidelity, head, sampled, filtered)
+
+
+def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
+    """Return the figures of a demo as plain values; an AUROC is None where no label, or every label, is bad."""
+    iou, kept, dataset = parts.quality.iou, parts.kept, parts.dataset
+    bad = iou < BAD_IOU
+    aurocs = {name: auroc(column(dataset, f"uncertainty_{name}"), bad) for name in SCORES}
+    names = {entry.id: entry.name for entry in dataset.info.classes}
+    before, after = parts.quality.by_class(), parts.quality.by_class(kept)
+    return {
+        "label_iou": float(iou.mean()),
+        "label_iou_filtered": float(iou[kept].mean()),
+        "bad_labels": int(bad.sum()),
+        "bad_labels_filtered": int(bad[kept].sum()),
+        "bad_label_iou": BAD_IOU,
+        "uncertainty_score": DEFAULT_SCORE,
+        "uncertainty_auroc": aurocs[DEFAULT_SCORE],
+        "uncertainty_auroc_by_score": aurocs,
+        "psnr_db": parts.fidelity.psnr_db,
+        "oracle_iou": parts.fidelity.oracle_iou,
+        "images_per_second": parts.sampled.images_per_second,
+        "network_share": parts.sampled.network_share,
+        "samples": len(dataset),
+        "kept": int(kept.sum()),
+        "members": parts.config.members,
+        "annotated_per_class": parts.config.annotated,
+        "seconds": seconds,
+        "peak_memory_gb": peak_memory_gb(),
+        "classes": [{"name": names[c], "label_iou": before[c], "label_iou_filtered": after[c]} for c in before],
+    }
+
+
+def column(dataset: Dataset, name: str) -> np.ndarray:
+    """Return an index column as float64."""
+    return np.asarray(dataset.table[name].to_numpy(), dtype=np.float64)
+
+
+def _check_folder(out: Path) -> None:
+    ours = {"datasets", "heads", "report.html", "report.json"}
+    others = sorted(path.name for path in out.iterdir() if path.name not in ours) if out.is_dir() else []
+    if others or (out.exists() and not out.is_dir()):
+        raise UsageError(f"{out} holds something else ({', '.join(others[:3]) or 'a file'})", "choose another folder: --out")

@@ -1,0 +1,145 @@
+"""One batch of labelled samples: draw, reject, synthesize, label, score.
+
+The generator runs once for a batch whatever the number of heads; a batch is computed by one thread from start to end.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bdgan_cli.dataset.sample import Sample
+from bdgan_cli.dataset.schema import make_key
+from bdgan_cli.errors import DataError
+from bdgan_cli.filtering.rejection import keep_most_confident
+from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, ensemble_labels, image_scores
+from bdgan_cli.interfaces import Generator, HeadEnsemble, KnowsTruth, Latents, images_to_uint8
+from bdgan_cli.workflows.sample_plan import Batch, SamplePlan
+
+
+class Classifier(Protocol):
+    """A classifier over the generator's classes."""
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Map (N, 3, H, W) images in [-1, 1] to (N, classes) probabilities."""
+        ...
+
+
+@dataclass
+class Labeller:
+    """The models of one run, and the time they took.
+
+    Attributes:
+        generator: Makes the pictures.
+        ensemble: Labels them; None for exact labels or none.
+        classifier: Scores them; None for no score.
+        plan: What to make.
+        network_seconds: Time spent in networks so far, summed over threads.
+    """
+
+    generator: Generator
+    ensemble: HeadEnsemble | None
+    classifier: Classifier | None
+    plan: SamplePlan
+    network_seconds: float = 0.0
+
+    @torch.inference_mode()
+    def make(self, batch: Batch) -> list[Sample]:
+        """Make the samples of one batch, in ascending order of index.
+
+        Raises:
+            DataError: If the generator's pictures are not finite.
+        """
+        started = time.perf_counter()
+        indices, latents, confidence = self._select(batch)
+        images, features = self.generator.synthesize(latents)
+        scores: dict[str, Tensor] = {}
+        masks: Tensor | None = None
+        if self.ensemble is not None:
+            logits = self.ensemble(features)
+            masks = ensemble_labels(logits)
+            scores = image_scores(logits)
+        if confidence is None and self.classifier is not None:
+            confidence = self._confidence(images, latents)
+        pictures = images_to_uint8(images).cpu().numpy()
+        finite = bool(torch.isfinite(images).all())
+        labels = masks.cpu().numpy() if masks is not None else None
+        columns = {name: values.cpu().numpy() for name, values in scores.items()}
+        self.network_seconds += time.perf_counter() - started
+
+        if not finite:
+            raise DataError(
+                f"{self.generator.name} made a picture that is not finite (class {batch.class_id}, from index {indices[0]})",
+                "verify its weights: bdgan models verify",
+            )
+        if self.plan.labels == "exact" and isinstance(self.generator, KnowsTruth):
+            labels = self.generator.truth(latents).cpu().numpy()
+        return self._samples(batch, indices, latents, pictures, labels, columns, confidence)
+
+    def _select(self, batch: Batch) -> tuple[list[int], Latents, np.ndarray | None]:
+        """Draw the candidates; with rejection, keep those the classifier trusts most."""
+        indices = list(batch.candidates)
+        classes = [batch.class_id] * len(indices)
+        latents = self.generator.draw(classes, indices, self.plan.seed, self.plan.truncation)
+        if self.classifier is None or not self.plan.reject:
+            return indices, latents, None
+        confidence = np.concatenate(
+            [self._candidate_confidence(latents, start, batch.keep) for start in range(0, len(indices), batch.keep)]
+        )
+        kept = keep_most_confident(confidence, batch.keep)
+        return [indices[i] for i in kept], latents.take(torch.from_numpy(kept)), confidence[kept]
+
+    def _candidate_confidence(self, latents: Latents, start: int, size: int) -> np.ndarray:
+        part = latents.take(torch.arange(start, min(start + size, len(latents.class_ids))))
+        images, _ = self.generator.synthesize(part)
+        return self._confidence(images, part)
+
+    def _confidence(self, images: Tensor, latents: Latents) -> np.ndarray:
+        """Return the classifier's probability of the conditioning class, float32 (N,)."""
+        assert self.classifier is not None
+        probabilities = self.classifier.probabilities(images)
+        chosen = probabilities.gather(1, latents.class_ids.to(probabilities.device).unsqueeze(1))
+        result: np.ndarray = chosen.squeeze(1).float().cpu().numpy()
+        return result
+
+    def _samples(
+        self,
+        batch: Batch,
+        indices: list[int],
+        latents: Latents,
+        pictures: np.ndarray,
+        labels: np.ndarray | None,
+        columns: dict[str, np.ndarray],
+        confidence: np.ndarray | None,
+    ) -> list[Sample]:
+        plan, info = self.plan, self.generator.classes[batch.class_id]
+        values = latents.values.cpu().numpy()
+        samples = []
+        for row in range(batch.wanted):
+            scores = {f"uncertainty_{name}": float(column[row]) for name, column in columns.items()}
+            if columns:
+                scores["uncertainty"] = float(columns[DEFAULT_SCORE][row])
+            if confidence is not None:
+                scores["classifier_score"] = float(confidence[row])
+            samples.append(
+                Sample(
+                    key=make_key(info.wnid or str(info.id), plan.seed, indices[row]),
+                    class_id=info.id,
+                    wnid=info.wnid,
+                    split="train",
+                    image=pictures[row],
+                    mask=None if labels is None else labels[row],
+                    latent=values[row],
+                    index=indices[row],
+                    seed=plan.seed,
+                    truncation=plan.truncation.value,
+                    truncation_mode=plan.truncation.mode,
+                    scores=scores,
+                )
+            )
+        return samples

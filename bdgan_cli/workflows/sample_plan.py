@@ -1,0 +1,112 @@
+"""The plan of a sampled dataset: which samples there are, and how they fall into shards and batches.
+
+Shards and batches are blocks of a class's positions, so that a larger ``per_class`` or more classes only add to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from bdgan_cli.errors import UsageError
+from bdgan_cli.filtering.rejection import candidates_per_batch
+from bdgan_cli.interfaces import Truncation
+
+LABELS = ("ensemble", "exact", "none")
+
+
+class Batch(NamedTuple):
+    """Samples computed together: candidates of one class, of which ``keep`` are selected and ``wanted`` written."""
+
+    class_id: int
+    candidates: range
+    keep: int
+    wanted: int
+
+
+class Shard(NamedTuple):
+    """Samples written together, under ``stem``."""
+
+    stem: str
+    rows: int
+    batches: tuple[Batch, ...]
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """Everything that decides the bytes of a sampled dataset, beside the models.
+
+    Attributes:
+        classes: Class ids, ascending.
+        per_class: Samples of each class.
+        truncation: See ``interfaces.Truncation``.
+        seed: Names the random stream.
+        labels: ``ensemble``, ``exact`` (a procedural world's truth) or ``none``.
+        reject: Share of candidates dropped by the classifier, in [0, 1).
+        classifier: Name of the classifier that scores the samples; empty for none.
+        batch: Samples computed together.
+        shard_size: Samples of a class written together; a multiple of ``batch``.
+        image_format: ``png``, ``jpg`` or ``webp``.
+    """
+
+    classes: tuple[int, ...]
+    per_class: int
+    truncation: Truncation
+    seed: int
+    labels: str
+    reject: float
+    classifier: str
+    batch: int
+    shard_size: int
+    image_format: str
+
+    def __post_init__(self) -> None:
+        if self.per_class < 1:
+            raise UsageError(f"--per-class {self.per_class}, expected at least 1")
+        if self.batch < 1 or self.shard_size < 1 or self.shard_size % self.batch:
+            raise UsageError(
+                f"shard size {self.shard_size} is no multiple of batch {self.batch}",
+                f"use --shard-size {self.batch * max(1, self.shard_size // max(1, self.batch))}",
+            )
+        if self.reject and not self.classifier:
+            raise UsageError("--reject needs a classifier, and none is known for this generator", "use --classifier NAME")
+        candidates_per_batch(self.batch, self.reject)
+
+    @property
+    def samples(self) -> int:
+        """How many samples the dataset has."""
+        return self.per_class * len(self.classes)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what ``dataset.json`` records; two plans with equal records write equal bytes."""
+        return {
+            "classes": list(self.classes), "per_class": self.per_class, "seed": self.seed,
+            "truncation": self.truncation.value, "truncation_mode": self.truncation.mode,
+            "labels": self.labels, "reject": self.reject, "classifier": self.classifier,
+            "batch": self.batch, "shard_size": self.shard_size, "image_format": self.image_format,
+        }  # fmt: skip
+
+    def shards(self) -> Iterator[Shard]:
+        """Yield the shards, class by class."""
+        for class_id in self.classes:
+            for start in range(0, self.per_class, self.shard_size):
+                stop = min(start + self.shard_size, self.per_class)
+                batches = tuple(self._batch(class_id, at, stop) for at in range(start, stop, self.batch))
+                yield Shard(f"c{class_id:04d}-b{start // self.shard_size:04d}", stop - start, batches)
+
+    def _batch(self, class_id: int, start: int, stop: int) -> Batch:
+        drawn = candidates_per_batch(self.batch, self.reject)
+        first = start // self.batch * drawn
+        return Batch(class_id, range(first, first + drawn), self.batch, min(self.batch, stop - start))
+
+
+def estimated_bytes(plan: SamplePlan, image_size: int, latent_values: int) -> int:
+    """Estimate a dataset's size on disk from typical bytes per pixel of each format."""
+    per_pixel = {"png": 1.6, "jpg": 0.45, "webp": 1.1}[plan.image_format]
+    mask = 0 if plan.labels == "none" else 80 + 0.02 * image_size**2
+    # Each tar member is padded to 512 bytes behind a header of 512.
+    overhead = 4 * 768 + 400
+    return int(plan.samples * (per_pixel * image_size**2 + mask + 4 * latent_values + overhead))
+
+
