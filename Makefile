@@ -16,7 +16,6 @@ help:
 
 demo: $(VENV)/.installed
 	$(BIN)/bdgan demo --out $(DEMO)
-	@echo "Look at $(CURDIR)/$(DEMO)/index.html"
 
 test: lint types check
 

@@ -18,7 +18,7 @@ from tests.conftest import ROOT, cli_environment
 
 PACKAGE = ROOT / "bdgan_cli"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = ("torch", "torchvision", "numpy", "cv2", "scipy", "pyarrow", "shapely", "lightning_fabric")
+HEAVY = ("torch", "torchvision", "numpy", "cv2", "scipy", "pyarrow", "shapely", "lightning_fabric", "matplotlib", "PIL")
 
 MAX_FILE_LINES = 250
 MAX_BODY_LINES = 60

@@ -43,7 +43,7 @@ def _sections(command: Any, path: str) -> Iterator[str]:
 def _section(command: Any, path: str) -> Iterator[str]:
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     options = [param for param in command.params if param.param_type_name == "option" and "--help" not in param.opts]
-    places = [param.name.upper() if param.required else f"[{param.name.upper()}]" for param in arguments]
+    places = [_placeholder(param) for param in arguments]
     yield f"## {path}\n"
     yield f"    {' '.join([path, *places, *(['[OPTIONS]'] if options else [])])}\n"
     yield f"{(command.help or '').strip()}\n"
@@ -63,9 +63,14 @@ def _table(heading: str, params: list[Any]) -> Iterator[str]:
     yield ""
 
 
+def _placeholder(param: Any) -> str:
+    name = param.name.upper() + ("..." if param.nargs == -1 else "")
+    return param.metavar or (name if param.required else f"[{name}]")
+
+
 def _names(param: Any) -> str:
     if param.param_type_name == "argument":
-        return f"`{param.name.upper()}`"
+        return f"`{_placeholder(param).removeprefix('[').removesuffix(']')}`"
     return ", ".join(f"`{name}`" for name in [*param.opts, *param.secondary_opts])
 
 
@@ -78,15 +83,15 @@ def _default(param: Any) -> str:
     elif getattr(param, "is_flag", False):
         text = f"`{(param.opts if value else param.secondary_opts)[0]}`"
     else:
-        text = "" if value is None else f"`{value}`"
+        text = "" if value in (None, "") else f"`{value}`"
     return f"{text}, or `${param.envvar}`".lstrip(", ") if param.envvar else text
 
 
 def _indented(epilog: str) -> str:
-    """Show the runnable lines of an epilog as code and the rest as text."""
-    lines = [line.strip() for line in epilog.strip().splitlines() if line.strip()]
-    texts = [f"    {line}" if line.startswith(("bdgan ", "torchrun ")) else f"{line}\n" for line in lines]
-    return "\n".join(texts)
+    """Show the runnable parts of an epilog as code and the rest as text."""
+    text = epilog.replace("Example: ", "Example:\n").replace("\b", "")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "\n".join(f"    {line}" if line.startswith(("bdgan ", "torchrun ")) else f"{line}\n" for line in lines)
 
 
 if __name__ == "__main__":

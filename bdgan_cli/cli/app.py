@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from bdgan_cli import __version__
+from bdgan_cli.cli import data, demo, filter, models, sample, train_head
 
 app = typer.Typer(
     name="bdgan",
-    help="Make labelled segmentation datasets from class-conditional generators.",
     epilog="Start with: bdgan demo",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # drawing the help with rich takes longer than all the rest of it
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
 
 def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"bdgan {__version__}")
-        raise typer.Exit()
+        raise typer.Exit
 
 
 @app.callback()
@@ -35,18 +35,14 @@ def bdgan(
     """Make labelled segmentation datasets from class-conditional generators."""
 
 
-# PROVISIONAL: becomes plain imports once all command modules are there.
-for _name, _module, _attr in (
-    ("demo", "demo", "demo"),
-    ("train-head", "train_head", "train_head"),
-    ("sample", "sample", "sample"),
-    ("filter", "filter", "filter_dataset"),
-    ("models", "models", "models_app"),
-    ("data", "data", "data_app"),
-):
-    if find_spec(f"bdgan_cli.cli.{_module}"):
-        _object = getattr(import_module(f"bdgan_cli.cli.{_module}"), _attr)
-        if isinstance(_object, typer.Typer):
-            app.add_typer(_object, name=_name)
-        else:
-            app.command(_name)(_object)
+def _add(name: str, command: Callable[..., None], summary: str, examples: str) -> None:
+    lines = [line.strip() for line in examples.splitlines() if line.strip()]
+    app.command(name, short_help=summary, epilog="\n".join(["\b", *lines]))(command)  # \b: lines are not wrapped
+
+
+_add("demo", demo.demo, "Run the whole chain on the embedded generator, and measure it.", demo.EPILOG)
+_add("train-head", train_head.train_head, "Train an ensemble of segmentation heads.", train_head.EPILOG)
+_add("sample", sample.sample, "Sample a labelled dataset.", sample.EPILOG)
+_add("filter", filter.filter_dataset, "Leave doubtful samples out, as a view.", filter.EPILOG)
+app.add_typer(data.data_app, name="data")
+app.add_typer(models.models_app, name="models")

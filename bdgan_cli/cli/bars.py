@@ -91,13 +91,13 @@ class _Bar:
         self._progress = progress
         self._meter = meter
         self._unit = unit
-        self._figures = ""
+        self._figures: dict[str, float] = {}
         self._id = progress.add_task(label, total=meter.total, completed=meter.done, **self._texts())
 
     def advance(self, amount: int = 1, **figures: float) -> None:
-        """Count finished work and show the newest figures."""
+        """Count finished work and show the newest of each figure."""
         self._meter.done += amount
-        self._figures = _figures_text(figures) or self._figures
+        self._figures.update(figures)
         self._progress.update(self._id, completed=self._meter.done, **self._texts())
 
     def _texts(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class _Bar:
             "amount": f"{meter.done}/{meter.total} {self._unit}",
             "rate": meter.rate_text(self._unit),
             "left": meter.time_text(),
-            "figures": self._figures,
+            "figures": _figures_text(self._figures),
         }
 
 
@@ -130,18 +130,21 @@ class _Lines:
         self._unit = unit
         self._told_done = meter.done
         self._told_s = 0.0
+        self._figures: dict[str, float] = {}
 
     def advance(self, amount: int = 1, **figures: float) -> None:
         """Count finished work, and write a line if one is due."""
         meter = self._meter
         meter.done += amount
+        self._figures.update(figures)
         waited = meter.elapsed_s - self._told_s >= LINE_PAUSE_S
         is_step = meter.done - self._told_done >= LINE_STEP * meter.total
         if not (meter.done == meter.total or (is_step and waited)):
             return
         self._told_done, self._told_s = meter.done, meter.elapsed_s
         parts = [f"{meter.done}/{meter.total} {self._unit}", meter.rate_text(self._unit), meter.time_text()]
-        _write_line(f"{self._label}: {', '.join([*parts, *filter(None, [_figures_text(figures)])])}")
+        parts += [text for text in [_figures_text(self._figures)] if text]
+        _write_line(f"{self._label}: {', '.join(parts)}")
 
 
 def _make_progress(console: object) -> Progress:

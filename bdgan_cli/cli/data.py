@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,11 +17,6 @@ from bdgan_cli.cli.options import (
     WorkspaceOption,
 )
 from bdgan_cli.errors import DataError
-
-if TYPE_CHECKING:
-    from bdgan_cli.dataset.importers.folder import ImportResult
-    from bdgan_cli.dataset.verify import Problem
-    from bdgan_cli.workflows.data import Summary
 
 SHOWN_FAULTS = 20
 INVALID_DATA = DataError.exit_code
@@ -47,9 +42,10 @@ def info(
 
     summary = data.info(data.ChosenDataset(path, workspace), terminal.reporter(quiet))
     if as_json:
-        terminal.emit_json(_summary_json(summary))
-    else:
-        _print_summary(summary)
+        terminal.emit_json(summary.to_json())
+        return
+    terminal.table(summary.reference, ("fact", "value"), summary.facts())
+    terminal.table("", ("id", "wnid", "class", "samples", "planned"), summary.class_rows())
 
 
 @data_app.command("verify", epilog="Example: bdgan data verify my-dataset")
@@ -67,7 +63,10 @@ def verify(
     if as_json:
         terminal.emit_json({"valid": not wrong, "problems": [problem._asdict() for problem in problems]})
     else:
-        _print_problems(problems, len(wrong))
+        if problems:
+            rows = [(p.shard or None, p.key or None, "warning" if p.is_warning else "wrong", p.what) for p in problems]
+            terminal.table("", ("shard", "key", "", "what"), rows)
+        terminal.say(f"{len(wrong)} wrong" if wrong else "valid")
     if wrong:
         raise typer.Exit(INVALID_DATA)
 
@@ -129,87 +128,13 @@ def import_folder(
     )
     result = data.import_folder(config, terminal.reporter(quiet))
     if as_json:
-        terminal.emit_json(_import_json(result))
+        terminal.emit_json(result.to_json())
         if result.faults:
             raise typer.Exit(INVALID_DATA)
         return
     if result.faults:
-        raise DataError(*_faults_text(result))
-    _print_import(result)
-
-
-def _print_summary(summary: Summary) -> None:
-    info = summary.info
-    size = f"{info.image_size} x {info.image_size}" if info.image_size else "varies"
-    facts: list[tuple[str, object]] = [
-        ("kind", info.kind),
-        ("samples", f"{summary.samples} in {summary.shards} shards, images {summary.image_bytes / 1e6:.1f} MB"),
-        ("image size", size),
-        ("labels", ", ".join(info.label_names)),
-        ("object", f"covers {summary.object_share:.1%} of the picture" if summary.object_share >= 0 else "no masks"),
-        ("generator", info.generator.name if info.generator else None),
-        ("head", info.head.name if info.head else None),
-        ("splits", ", ".join(f"{name or 'none'} {count}" for name, count in summary.splits.items())),
-        ("views", ", ".join(summary.views) or None),
-        ("licence", info.licence or None),
-        *((name, f"mean {mean:.4g}, {low:.4g} to {high:.4g}") for name, (mean, low, high) in summary.scores.items()),
-    ]
-    terminal.table(summary.reference, ("fact", "value"), facts)
-    rows = [(entry.id, entry.wnid or None, entry.name, entry.samples, entry.planned) for entry in summary.classes]
-    terminal.table("", ("id", "wnid", "class", "samples", "planned"), rows)
-
-
-def _summary_json(summary: Summary) -> dict[str, object]:
-    return {
-        "dataset": summary.reference,
-        **summary.info.to_json(),
-        "samples": summary.samples,
-        "shards": summary.shards,
-        "image_bytes": summary.image_bytes,
-        "classes": [vars(entry) for entry in summary.classes],
-        "splits": summary.splits,
-        "views": summary.views,
-        "object_share": summary.object_share,
-        "scores": {name: dict(zip(("mean", "min", "max"), v, strict=True)) for name, v in summary.scores.items()},
-    }
-
-
-def _print_problems(problems: list[Problem], wrong: int) -> None:
-    if problems:
-        rows = [(p.shard or None, p.key or None, "warning" if p.is_warning else "wrong", p.what) for p in problems]
-        terminal.table("", ("shard", "key", "", "what"), rows)
-    terminal.say(f"{wrong} wrong" if wrong else "valid")
-
-
-def _print_import(result: ImportResult) -> None:
-    rows = [(entry.id, entry.name, result.per_class[entry.id]) for entry in result.classes]
-    terminal.table("", ("id", "class", "samples"), rows)
+        raise DataError(*result.faults_text(SHOWN_FAULTS))
+    terminal.table("", ("id", "class", "samples"), result.class_rows())
     splits = ", ".join(f"{name or 'none'} {count}" for name, count in result.per_split.items())
     terminal.say(f"splits: {splits}; masks with ignored pixels: {result.with_ignore}, without object: {result.empty}")
-    done = "wrote" if result.written else "would write"
-    terminal.say(f"{done} {result.samples} samples to {result.root}")
-
-
-def _import_json(result: ImportResult) -> dict[str, object]:
-    return {
-        "dataset": result.root,
-        "written": result.written,
-        "samples": result.samples,
-        "classes": [
-            {"id": entry.id, "wnid": entry.wnid, "name": entry.name, "samples": result.per_class[entry.id]}
-            for entry in result.classes
-        ],
-        "splits": result.per_split,
-        "masks_with_ignore": result.with_ignore,
-        "masks_without_object": result.empty,
-        "errors": [fault._asdict() for fault in result.faults],
-    }
-
-
-def _faults_text(result: ImportResult) -> tuple[str, str]:
-    """Return message and hint: the first faults, and the first hint that one of them has."""
-    shown = [f"  {fault.file}: {fault.reason}" for fault in result.faults[:SHOWN_FAULTS]]
-    left = len(result.faults) - len(shown)
-    more = [f"  ... and {left} more: see them all with --json"] if left else []
-    title = f"nothing imported: {len(result.faults)} files are wrong, {result.samples} pairs are right"
-    return "\n".join([title, *shown, *more]), next((fault.hint for fault in result.faults if fault.hint), "")
+    terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")

@@ -46,8 +46,7 @@ def main(args: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             code = INTERRUPTED
         except typer.TyperException as error:
-            if message := error.format_message():  # empty where the help was shown instead
-                _print_error(message, f"see '{_command_path(error)} --help'")
+            _print_usage_error(error)
             code = error.exit_code
         except typer.Abort:
             _print_error("aborted")
@@ -89,6 +88,15 @@ def _print_error(message: str, hint: str = "") -> None:
     _tell(f"error: {message}" + (f"\nhint: {hint}" if hint else ""))
 
 
+def _print_usage_error(error: typer.TyperException) -> None:
+    message = error.format_message()
+    if message.startswith("Usage: "):  # a group was named without a command: Typer's message is its help
+        _tell(message)
+    else:
+        context = getattr(error, "ctx", None)
+        _print_error(message, f"see '{context.command_path if context else 'bdgan'} --help'")
+
+
 def _tell(text: str) -> None:
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
@@ -97,11 +105,6 @@ def _tell(text: str) -> None:
 def _refusal(error: OSError) -> str:
     place = f": {error.filename}" if error.filename else ""
     return f"the system refused: {error.strerror or error}{place}"
-
-
-def _command_path(error: typer.TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return str(context.command_path) if context is not None else "bdgan"
 
 
 def _resume_line(args: list[str]) -> str:

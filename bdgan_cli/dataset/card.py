@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.files import write_atomically
-from bdgan_cli.dataset.pictures import draw_grid, sample_tiles
+from bdgan_cli.dataset.pictures import draw_grid, legend_of, sample_tiles
 from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.dataset.schema import CARD_FILE, PREVIEW_FILE, DatasetInfo, ModelRef
 
@@ -32,7 +32,9 @@ def write_card(root: Path) -> None:
     if len(dataset):
         tiles = sample_tiles(dataset, _PREVIEW_COUNT, seed=0)
         title = f"{dataset.info.name}: {len(tiles)} of {len(dataset)} samples"
-        write_atomically(root / PREVIEW_FILE, encode_image(draw_grid(tiles, title, tile_px=_PREVIEW_TILE_PX), "png"))
+        legend = legend_of(tiles, dataset.info.label_names)
+        picture = draw_grid(tiles, title, legend, tile_px=_PREVIEW_TILE_PX)
+        write_atomically(root / PREVIEW_FILE, encode_image(picture, "png"))
     write_atomically(root / CARD_FILE, card_text(dataset).encode())
 
 

@@ -47,32 +47,31 @@ def refusals_explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def temporary_file(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """Open a temporary file beside ``path``; synced at the end, removed if an exception passes.
+    """Open a temporary file beside ``path``, gone at the end unless :func:`put_in_place` has renamed it.
 
     Yields:
-        Its name, for the caller to rename, and the open file.
+        Its name and the open file.
     """
     name = path.parent / f"{TEMPORARY}{os.getpid()}-{next(_counter)}-{path.name}"
     try:
         with name.open("xb") as file:
             yield name, file
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
+    finally:
         with suppress(OSError):
-            name.unlink()
-        raise
+            name.unlink(missing_ok=True)
+
+
+def seal(file: BinaryIO) -> None:
+    """Bring a written file to the disk and close it."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
-    """Rename a finished temporary file to its final name and sync the folder."""
-    try:
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+    """Rename a sealed temporary file to its final name and sync the folder."""
+    temporary.replace(path)
+    sync_folder(path.parent)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -81,9 +80,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         BdganError: If the machine refuses.
     """
-    with refusals_explained(path):
-        with temporary_file(path) as (temporary, file):
-            file.write(data)
+    with refusals_explained(path), temporary_file(path) as (temporary, file):
+        file.write(data)
+        seal(file)
         put_in_place(temporary, path)
 
 

@@ -19,12 +19,14 @@ from bdgan_cli.dataset.reader import Dataset
 from bdgan_cli.dataset.selection import draw_rows
 
 Picture = NDArray[np.uint8]
+Colour = tuple[int, int, int]
 
-LABEL_COLOURS = ((255, 64, 129), (0, 200, 255), (255, 214, 0), (118, 255, 3), (213, 100, 249), (255, 145, 0))
+LABEL_COLOURS = ((0, 220, 255), (255, 64, 129), (255, 214, 0), (118, 255, 3), (213, 100, 249), (255, 145, 0))
 PAPER, FRAME, INK, FAINT = (255, 255, 255), (238, 240, 243), (33, 37, 41), (110, 118, 129)
-_FILL = 0.28
+_FILL, _HATCH = 0.18, 0.5
 _OVERSAMPLING = 2
-_GAP, _CAPTION, _HEADER = 10, 24, 40
+_GAP, _CAPTION, _HEADER, _SWATCH = 10, 24, 40, 12
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 class Tile(NamedTuple):
@@ -33,6 +35,24 @@ class Tile(NamedTuple):
     image: Picture
     mask: NDArray[Any] | None
     caption: str
+
+
+class LegendEntry(NamedTuple):
+    """A label's name and colour; no colour means the hatching of ignored pixels."""
+
+    name: str
+    colour: Colour | None
+
+
+def legend_of(tiles: Sequence[Tile], label_names: Sequence[str]) -> list[LegendEntry]:
+    """Return the labels that the tiles show, in their colours."""
+    masks = [tile.mask for tile in tiles if tile.mask is not None]
+    values = sorted({int(value) for mask in masks for value in np.unique(mask)} - {0})
+    ignored = {ignore_value(mask) for mask in masks}
+    return [
+        LegendEntry("ignored", None) if value in ignored else LegendEntry(label_names[value], _label_colour(value))
+        for value in values
+    ]
 
 
 def sample_tiles(dataset: Dataset, count: int, seed: int) -> list[Tile]:
@@ -53,20 +73,25 @@ def sample_tiles(dataset: Dataset, count: int, seed: int) -> list[Tile]:
     return tiles
 
 
-def draw_grid(tiles: Sequence[Tile], title: str, *, columns: int = 6, tile_px: int = 224) -> Picture:
+def draw_grid(
+    tiles: Sequence[Tile], title: str, legend: Sequence[LegendEntry] = (), *, columns: int = 6, tile_px: int = 224
+) -> Picture:
     """Arrange tiles in rows under a title, each with its caption.
 
     Args:
         tiles: At least one.
         title: A line above the tiles.
+        legend: What the colours mean; stands at the end of the title's line.
         columns: Tiles in a row.
         tile_px: Edge of a tile in pixels.
     """
+    assert tiles, "nothing to draw"
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     pitch_x, pitch_y = tile_px + _GAP, tile_px + _CAPTION + _GAP
     page = np.full((_HEADER + rows * pitch_y + _GAP, columns * pitch_x + _GAP, 3), PAPER, np.uint8)
-    _write(page, title, (_GAP, 27), 0.55, INK, page.shape[1] - 2 * _GAP)
+    left = _draw_legend(page, legend)
+    _write(page, title, (_GAP, 27), 0.55, INK, left - 2 * _GAP)
     for number, tile in enumerate(tiles):
         y = _HEADER + number // columns * pitch_y
         x = _GAP + number % columns * pitch_x
@@ -97,16 +122,40 @@ def _draw_mask(image: Picture, mask: NDArray[Any]) -> Picture:
     ignored = _smooth(mask == ignore_value(mask), size)
     rows, columns = np.ogrid[: size[1], : size[0]]
     hatched = ignored & ((rows + columns) % 12 < 4)
-    drawn[hatched] = _blend(drawn[hatched], PAPER, 0.6)
+    drawn[hatched] = _blend(drawn[hatched], PAPER, _HATCH)
     for label in (int(value) for value in np.unique(mask) if value not in (0, ignore_value(mask))):
-        colour = LABEL_COLOURS[(label - 1) % len(LABEL_COLOURS)]
+        colour = _label_colour(label)
         inside = _smooth(mask == label, size)
         drawn[inside] = _blend(drawn[inside], colour, _FILL)
         _outline(drawn, inside, colour)
     return drawn
 
 
-def _outline(image: Picture, inside: NDArray[np.bool_], colour: tuple[int, int, int]) -> None:
+def _draw_legend(page: Picture, legend: Sequence[LegendEntry]) -> int:
+    """Draw a swatch and a name for each entry from the right, and return where the legend begins."""
+    x: int = page.shape[1] - _GAP
+    for name, colour in reversed(legend):
+        x -= cv2.getTextSize(name, _FONT, 0.42, 1)[0][0]
+        _write(page, name, (x, 26), 0.42, FAINT, page.shape[1])
+        x -= _SWATCH + 6
+        page[15 : 15 + _SWATCH, x : x + _SWATCH] = _swatch(colour)
+        x -= 2 * _GAP
+    return x
+
+
+def _swatch(colour: Colour | None) -> Picture:
+    swatch = np.full((_SWATCH, _SWATCH, 3), colour or FAINT, np.uint8)
+    if colour is None:
+        rows, columns = np.ogrid[:_SWATCH, :_SWATCH]
+        swatch[(rows + columns) % 6 < 2] = PAPER
+    return swatch
+
+
+def _label_colour(label: int) -> Colour:
+    return LABEL_COLOURS[(label - 1) % len(LABEL_COLOURS)]
+
+
+def _outline(image: Picture, inside: NDArray[np.bool_], colour: Colour) -> None:
     polygons, _ = cv2.findContours(inside.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     cv2.polylines(image, polygons, True, (20, 20, 20), 3 * _OVERSAMPLING, cv2.LINE_AA)
     cv2.polylines(image, polygons, True, colour, 2 * _OVERSAMPLING - 1, cv2.LINE_AA)
@@ -121,15 +170,12 @@ def _resize(pixels: NDArray[Any], size: tuple[int, int], method: int) -> NDArray
     return cv2.resize(pixels, size, interpolation=method)
 
 
-def _blend(pixels: Picture, colour: tuple[int, int, int], share: float) -> Picture:
+def _blend(pixels: Picture, colour: Colour, share: float) -> Picture:
     return (pixels * (1 - share) + np.array(colour) * share).astype(np.uint8)
 
 
-def _write(
-    page: Picture, text: str, at: tuple[int, int], scale: float, colour: tuple[int, int, int], width_px: int
-) -> None:
+def _write(page: Picture, text: str, at: tuple[int, int], scale: float, colour: Colour, width_px: int) -> None:
     """Write a line of text, shortened to the width it has."""
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    while len(text) > 4 and cv2.getTextSize(text, font, scale, 1)[0][0] > width_px:
+    while len(text) > 4 and cv2.getTextSize(text, _FONT, scale, 1)[0][0] > width_px:
         text = text[:-4].rstrip() + "..."
-    cv2.putText(page, text, at, font, scale, colour, 1, cv2.LINE_AA)
+    cv2.putText(page, text, at, _FONT, scale, colour, 1, cv2.LINE_AA)

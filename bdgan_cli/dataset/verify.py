@@ -115,8 +115,14 @@ def _check_row(shard: Shard, row: dict[str, Any], info: DatasetInfo) -> Iterator
     try:
         check_key(row["key"])
         members = read_members(shard, row, MEMBERS)
-        for name in ("image", "mask", "latent"):
-            yield from _check_hash(name, members.get(name), row[f"{name}_sha256"])
+        changed = [
+            what
+            for name in ("image", "mask", "latent")
+            for what in _check_hash(name, members.get(name), row[f"{name}_sha256"])
+        ]
+        if changed:  # whatever else is wrong follows from it
+            yield from changed
+            return
         record = decode_row(shard, row, MEMBERS, len(info.label_names))
     except DataError as error:
         yield error.message.removeprefix(f"{shard.path}: ").removeprefix(f"{row['key']}: ")

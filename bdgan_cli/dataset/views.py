@@ -44,7 +44,8 @@ def write_view(dataset: Dataset, name: str, decisions: pa.Table) -> Path:
         files.sweep_temporary(path.parent)
         with files.temporary_file(path) as (temporary, file):
             pq.write_table(table, file, compression="zstd")
-        files.put_in_place(temporary, path)
+            files.seal(file)
+            files.put_in_place(temporary, path)
     return path
 
 

@@ -25,7 +25,7 @@ from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
 from bdgan_cli.dataset.schema import CARD_FILE, INDEX_SCHEMA, INFO_FILE, MEMBERS, PREVIEW_FILE, DatasetInfo
 from bdgan_cli.errors import DataError, UsageError
 
-__all__ = ["DatasetWriter", "encode_sample", "join_writing", "open_for_writing", "writer_lock"]
+__all__ = ["DatasetWriter", "encode_sample", "open_for_writing", "writer_lock"]
 
 _STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -71,13 +71,16 @@ class DatasetWriter:
             BdganError: If the machine refuses, such as a full disk; finished shards stay as they are.
         """
         shard, part = self._shard_path(stem), self._index_path(stem)
-        with files.refusals_explained(shard):
-            with files.temporary_file(shard) as (new_shard, file):
-                rows = [_append(file, stem, sample) for sample in samples]
-                tar.append_end(file)
-                table = _index_table(stem, rows)
-            with files.temporary_file(part) as (new_part, file):
-                pq.write_table(table, file, compression="zstd")
+        with (
+            files.refusals_explained(shard),
+            files.temporary_file(shard) as (new_shard, shard_file),
+            files.temporary_file(part) as (new_part, part_file),
+        ):
+            rows = [_append(shard_file, stem, sample) for sample in samples]
+            tar.append_end(shard_file)
+            pq.write_table(_index_table(stem, rows), part_file, compression="zstd")
+            files.seal(shard_file)
+            files.seal(part_file)
             if part.exists():
                 part.unlink()
                 files.sync_folder(part.parent)
@@ -105,7 +108,7 @@ class DatasetWriter:
 def open_for_writing(path: Path | str, info: DatasetInfo, *, overwrite: bool = False) -> DatasetWriter:
     """Create a dataset folder, or go on in one that has the same or a smaller plan.
 
-    One process calls this; others that write into the same dataset call :func:`join_writing` after it.
+    One process calls this; others that write into the same dataset then make a :class:`DatasetWriter` of their own.
 
     Args:
         path: The dataset's folder.
@@ -132,15 +135,6 @@ def open_for_writing(path: Path | str, info: DatasetInfo, *, overwrite: bool = F
     if not marker.is_file() or marker.read_bytes() != content:
         files.write_atomically(marker, content)
     return DatasetWriter(root, info)
-
-
-def join_writing(path: Path | str) -> DatasetWriter:
-    """Open a dataset that another process has prepared, to write further shards beside it.
-
-    Raises:
-        MissingError: If there is no dataset.
-    """
-    return DatasetWriter(Path(path), read_info(Path(path)))
 
 
 @contextmanager

@@ -37,21 +37,27 @@ def read_votes(logits_MNKHW: Tensor) -> Votes:
 
     The ensemble's label is that of the mean probability: foreground above one half, or the likeliest of L labels.
     """
-    log_p = _log_probabilities(logits_MNKHW)
+    logits = logits_MNKHW.float()
+    return _binary_votes(logits.squeeze(2)) if logits.shape[2] == 1 else _many_label_votes(logits)
+
+
+def _binary_votes(logits_MNHW: Tensor) -> Votes:
+    """Read one foreground channel: H(p) = softplus(l) - l p, which costs a third of the general form."""
+    p = logits_MNHW.sigmoid()
+    # softplus(l) as max(l, 0) - log max(p, 1 - p): the logarithm's argument is never below one half.
+    entropy = logits_MNHW.relu().sub_(torch.maximum(p, 1 - p).log_()).addcmul_(logits_MNHW, p, value=-1)
+    mean_p = p.mean(0)
+    js = torch.special.entr(mean_p) + torch.special.entr(1 - mean_p) - entropy.mean(0)
+    # A tie is background, as "probability > 0.5" says.
+    return Votes(js.clamp_min_(0), (mean_p > 0.5).to(torch.uint8), (logits_MNHW > 0).to(torch.uint8))
+
+
+def _many_label_votes(logits_MNKHW: Tensor) -> Votes:
+    log_p = F.log_softmax(logits_MNKHW, dim=2)
     p = log_p.exp()
     mean_p = p.mean(0)
-    mean_entropy = -(p * log_p).sum(2).mean(0)
-    js = -torch.xlogy(mean_p, mean_p).sum(1) - mean_entropy
-    # A tie is background, as "probability > 0.5" says: argmax takes the first of equals.
+    js = torch.special.entr(mean_p).sum(1) + (p * log_p).sum(2).mean(0)
     return Votes(js.clamp_min_(0), mean_p.argmax(1).to(torch.uint8), log_p.argmax(2).to(torch.uint8))
-
-
-def _log_probabilities(logits_MNKHW: Tensor) -> Tensor:
-    """Return log-probabilities of background and labels, (M, N, L, H, W) float32; finite for any finite logit."""
-    logits = logits_MNKHW.float()
-    if logits.shape[2] == 1:
-        return torch.cat([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=2)
-    return F.log_softmax(logits, dim=2)
 
 
 def js_map(logits_MNKHW: Tensor) -> Tensor:
@@ -82,14 +88,14 @@ def area_score(votes: Votes) -> Tensor:
 
 
 def iou_score(votes: Votes) -> Tensor:
-    """One minus the mean IoU of each member's mask with the ensemble's, in [0, 1]; does not depend on the object's size.
+    """One minus the mean IoU of the members' masks with the ensemble's, in [0, 1], whatever the object's size.
 
     A picture in which the ensemble sees no object at all scores 1: its mask cannot be right.
     """
     ensemble, members = votes.labels_NHW, votes.member_labels_MNHW
-    common = ((members == ensemble) & (ensemble > 0)).sum((2, 3))
-    union = ((members > 0) | (ensemble > 0)).sum((2, 3))
-    return 1 - (common / union.clamp_min(1)).mean(0)
+    common = ((members == ensemble) & (ensemble > 0)).flatten(2).count_nonzero(2)
+    either = (members | ensemble).flatten(2).count_nonzero(2)
+    return 1 - (common / either.clamp_min(1)).mean(0)
 
 
 SCORES: dict[str, Callable[[Votes], Tensor]] = {
@@ -103,5 +109,9 @@ DEFAULT_SCORE = "iou"
 
 def image_scores(logits_MNKHW: Tensor) -> dict[str, Tensor]:
     """Return every score of ``SCORES`` by name, (N,) float32 each; larger is less certain."""
-    votes = read_votes(logits_MNKHW)
+    return score_votes(read_votes(logits_MNKHW))
+
+
+def score_votes(votes: Votes) -> dict[str, Tensor]:
+    """Return every score of ``SCORES`` by name; for callers that need the labels as well."""
     return {name: score(votes) for name, score in SCORES.items()}

@@ -57,7 +57,7 @@ class FeatureBank:
 
     def _fill(self) -> None:
         """Keep channels last: a row is then one block of memory, and the convolutions' own layout."""
-        parts = [self._make(rows) for rows in torch.arange(len(self)).split(_FILL_BATCH)]
+        parts = [self._make(rows) for rows in torch.split(torch.arange(len(self)), _FILL_BATCH)]
         self._condition = torch.cat([part.condition for part in parts])
         while len(self._maps_NHWC) < len(self._generator.spec.taps):
             # One tap after the other, freeing what was copied, so that the peak is one copy and a tap.

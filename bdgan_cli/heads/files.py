@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from bdgan_cli.errors import BdganError, DataError, MissingError, UsageError
+from bdgan_cli.errors import DataError, MissingError, UsageError
 from bdgan_cli.heads.registry import ARCHITECTURES, build_ensemble
 from bdgan_cli.interfaces import FeatureSpec, HeadEnsemble, Tap
 from bdgan_cli.weights.files import file_sha256, load_weights
@@ -170,24 +170,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file beside its place, sync it, and rename it.
-
-    Raises:
-        BdganError: If the disk is full or the folder cannot be written.
-    """
+    """Write a file beside its place, sync it, and rename it."""
     temporary = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-    except OSError as error:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise BdganError(
-            f"cannot write {path}: {error.strerror}", "free space or choose another --workspace"
-        ) from error
 
 
 _RETRAIN = "train it again: bdgan train-head --overwrite"

@@ -26,7 +26,7 @@ def sample_losses(logits_MNKHW: Tensor, masks_NHW: Tensor) -> Tensor:
     else:
         target = masks_NHW.long().repeat(members, 1, 1)
         flat = F.cross_entropy(logits_MNKHW.flatten(0, 1), target, ignore_index=IGNORE, reduction="none")
-        losses = flat.unflatten(0, (members, samples))
+        losses = flat.reshape(members, samples, *flat.shape[1:])
     judged = (masks_NHW != IGNORE).to(losses.dtype)
     return (losses * judged).sum((2, 3)) / judged.sum((1, 2)).clamp_min(1)
 

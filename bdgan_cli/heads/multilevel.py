@@ -59,7 +59,8 @@ class MultilevelHeads(nn.Module):
         h = self.conv_1(self.norm_1(x, features.condition))
         x = x + self.conv_2(self.norm_2(h, features.condition))
         logits = F.pixel_shuffle(self.classify(self.norm_3(x, features.condition)), self._cell)
-        return logits.unflatten(1, (self.members, self.labels)).transpose(0, 1)
+        samples, _, height, width = logits.shape
+        return logits.reshape(samples, self.members, self.labels, height, width).transpose(0, 1)
 
     def _sum_levels(self, maps: list[Tensor]) -> Tensor:
         total: Tensor | None = None
@@ -72,7 +73,8 @@ class MultilevelHeads(nn.Module):
     def _reduce_level(self, maps: list[Tensor], positions: list[int]) -> Tensor:
         """Sum the reductions of all taps of one resolution, as one convolution over their concatenation."""
         x = torch.cat([maps[i] for i in positions], dim=1).contiguous(memory_format=torch.channels_last)
-        weight = torch.cat([self.reduce[i].weight for i in positions], dim=1)
+        weights: list[Tensor] = [self.reduce.get_submodule(str(i)).get_parameter("weight") for i in positions]
+        weight = torch.cat(weights, dim=1)
         return F.conv2d(x, weight, stride=weight.shape[-1])
 
     def for_inference(self) -> MultilevelHeads:
@@ -89,7 +91,8 @@ def build(spec: FeatureSpec, image_size: int, labels: int, seeds: Sequence[int])
     for seed in seeds:
         with seeded(seed):
             singles.append(MultilevelHeads(spec, image_size, labels, 1))
-    heads = MultilevelHeads(spec, image_size, labels, len(seeds))
+    with seeded(0):  # every weight is replaced below
+        heads = MultilevelHeads(spec, image_size, labels, len(seeds))
     copy_members(heads, singles)
     return heads
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+from torch.nn.utils.parametrize import is_parametrized
 
 from bdgan_cli.heads.members import MemberList, seeded
 from bdgan_cli.interfaces import Features, FeatureSpec
@@ -46,11 +46,13 @@ class ClassConditionalNorm(nn.Module):
             self.bias = spectral_norm(nn.Linear(condition_dim, channels), eps=_CONDITIONAL_EPS)
 
     def forward(self, x_NCHW: Tensor, condition: Tensor) -> Tensor:
+        """Return the normalised, scaled and shifted maps, of the input's shape."""
         normal: Tensor = self.norm(x_NCHW)
         if self.gain is None or self.bias is None:
             return normal
-        gain = 1 + self.gain(condition)
-        return normal * gain[:, :, None, None] + self.bias(condition)[:, :, None, None]
+        gain: Tensor = 1 + self.gain(condition)
+        bias: Tensor = self.bias(condition)
+        return normal * gain[:, :, None, None] + bias[:, :, None, None]
 
 
 class MixBlock(nn.Module):
@@ -64,6 +66,7 @@ class MixBlock(nn.Module):
         self.conv_2 = spectral_norm(nn.Conv2d(channels, channels, 3, padding=1), eps=_CONDITIONAL_EPS)
 
     def forward(self, x_NCHW: Tensor, condition: Tensor) -> Tensor:
+        """Return the mixed maps, of the input's shape."""
         h: Tensor = self.conv_1(F.relu(self.norm_1(x_NCHW, condition)))
         h = self.conv_2(F.relu(self.norm_2(h, condition)))
         return x_NCHW + h
@@ -109,10 +112,28 @@ class OfficialHead(nn.Module):
 
 
 def freeze_spectral_norms(module: nn.Module) -> None:
-    """Write the normalised weights into the layers, so that inference does not normalise them again."""
-    for layer in module.modules():
-        if is_parametrized(layer, "weight"):
-            remove_parametrizations(layer, "weight", leave_parametrized=True)
+    """Replace the normalised layers by plain ones, so that inference does not normalise their weights again.
+
+    Torch's own removal edits a class that the module shares with its copies, and would break the original.
+    """
+    for name, child in module.named_children():
+        if is_parametrized(child, "weight"):
+            setattr(module, name, _plain_layer(child))
+        else:
+            freeze_spectral_norms(child)
+
+
+def _plain_layer(layer: nn.Module) -> nn.Module:
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    plain: nn.Conv2d | nn.Linear
+    if isinstance(layer, nn.Conv2d):
+        plain = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
+    else:
+        plain = nn.Linear(weight.shape[1], weight.shape[0])
+    plain.weight = nn.Parameter(weight.detach())
+    plain.bias = nn.Parameter(layer.get_parameter("bias").detach())
+    return plain
 
 
 def build(spec: FeatureSpec, image_size: int, labels: int, seeds: Sequence[int]) -> MemberList:

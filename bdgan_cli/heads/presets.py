@@ -47,7 +47,7 @@ class TrainingConfig:
 
 PRESETS: dict[str, TrainingConfig] = {
     "paper": TrainingConfig(steps=5000, batch=8, learning_rate=1e-3),  # supplement A.1
-    "tiny": TrainingConfig(steps=200, batch=8, learning_rate=1e-2, schedule="cosine", warmup=20),
+    "tiny": TrainingConfig(steps=400, batch=4, learning_rate=1e-2, schedule="cosine", warmup=20),
 }
 _TINY_IMAGE_SIZE = 64
 

@@ -1,7 +1,8 @@
 """Training of an ensemble on annotated samples of a frozen generator (supplement A.1).
 
-The members' losses are added, so one Adam over all parameters is M independent Adams: no gradient, moment or statistic of
-a member depends on another. Axis legend: M members, N annotated samples, B samples of a batch, K labels, H rows, W columns.
+The members' losses are added, so one Adam over all parameters is M independent Adams: no gradient, moment or statistic
+of a member depends on another.
+Axis legend: M members, N annotated samples, B samples of a batch, K output channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class HeadTrainer:
             Predicted labels and annotated masks, both (B, H, W) uint8 on the CPU.
         """
         self.ensemble.eval()
-        for part in rows.split(self.config.batch):
+        for part in torch.split(rows, self.config.batch):
             logits = self.ensemble(self._bank.batch(part))
             here = part.to(self._device)
             yield out_of_bag_labels(logits, self.counts_MN[:, here]).cpu(), self._masks[here].cpu()

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.files import write_atomically
 from bdgan_cli.dataset.importers import folder as folder_importer
-from bdgan_cli.dataset.importers.folder import FolderImport, ImportResult
+from bdgan_cli.dataset.importers.folder import FolderImport
 from bdgan_cli.dataset.importers.mask_rules import MaskRule, parse_mask_map
-from bdgan_cli.dataset.pictures import draw_grid, sample_tiles
+from bdgan_cli.dataset.importers.result import ImportResult
+from bdgan_cli.dataset.pictures import draw_grid, legend_of, sample_tiles
 from bdgan_cli.dataset.reader import Dataset, open_dataset, split_reference
-from bdgan_cli.dataset.schema import KINDS, SCORE_COLUMNS, DatasetInfo, planned_counts
-from bdgan_cli.dataset.selection import parse_classes, rows_of_classes
+from bdgan_cli.dataset.schema import KINDS, DatasetInfo
+from bdgan_cli.dataset.selection import rows_of_classes
+from bdgan_cli.dataset.summary import Summary, summarize
 from bdgan_cli.dataset.verify import Problem, verify_dataset
-from bdgan_cli.dataset.views import list_views
 from bdgan_cli.errors import UsageError
-from bdgan_cli.progress import Reporter
+from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runs import dataset_folder, newest_dataset
 
 
@@ -36,46 +33,6 @@ class ChosenDataset:
 
     reference: str | None = None
     workspace: Path = Path()
-
-
-@dataclass(frozen=True)
-class ClassCount:
-    """A class, its samples here, and how many the plan asks for (None if the plan does not say)."""
-
-    id: int
-    wnid: str
-    name: str
-    samples: int
-    planned: int | None
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a dataset or view consists of.
-
-    Attributes:
-        reference: ``PATH`` or ``PATH@view``.
-        info: What ``dataset.json`` says.
-        samples: Number of samples.
-        shards: Number of shards they lie in.
-        image_bytes: Bytes of all image files.
-        classes: Samples by class.
-        splits: Samples by split.
-        views: Names of the dataset's views.
-        object_share: Mean share of the picture that the object covers, in [0, 1]; NaN without masks.
-        scores: (mean, least, greatest) of each score that any sample has.
-    """
-
-    reference: str
-    info: DatasetInfo
-    samples: int
-    shards: int
-    image_bytes: int
-    classes: tuple[ClassCount, ...]
-    splits: dict[str, int]
-    views: tuple[str, ...]
-    object_share: float
-    scores: dict[str, tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -132,37 +89,17 @@ class ImportConfig:
     overwrite: bool = False
 
 
-def info(chosen: ChosenDataset, report: Reporter) -> Summary:
+def info(chosen: ChosenDataset, report: Reporter | None = None) -> Summary:
     """Describe a dataset or view from its index, without opening a picture.
 
     Raises:
         MissingError: If there is none.
         DataError: If its own files are broken.
     """
-    dataset = open_dataset(_resolve(chosen, report))
-    table = dataset.table
-    counts = Counter(table["class_id"].to_pylist())
-    planned = planned_counts(dataset.info) or {}
-    area, height, width = (table[name].to_numpy() for name in ("area_px", "height", "width"))
-    shares = area[area >= 0] / (height * width)[area >= 0]
-    return Summary(
-        reference=dataset.reference,
-        info=dataset.info,
-        samples=len(dataset),
-        shards=len(table["shard"].unique()),
-        image_bytes=int(table["image_size"].to_numpy().sum()),
-        classes=tuple(
-            ClassCount(entry.id, entry.wnid, entry.name, counts[entry.id], planned.get(entry.id))
-            for entry in dataset.info.classes
-        ),
-        splits=dict(sorted(Counter(table["split"].to_pylist()).items())),
-        views=tuple(list_views(dataset.root)),
-        object_share=float(shares.mean()) if len(shares) else float("nan"),
-        scores=_score_ranges(dataset),
-    )
+    return summarize(open_dataset(_resolve(chosen, report)))
 
 
-def verify(chosen: ChosenDataset, report: Reporter) -> list[Problem]:
+def verify(chosen: ChosenDataset, report: Reporter | None = None) -> list[Problem]:
     """Re-read a dataset and list what is wrong.
 
     Raises:
@@ -170,10 +107,10 @@ def verify(chosen: ChosenDataset, report: Reporter) -> list[Problem]:
         DataError: If ``dataset.json`` cannot be read.
     """
     root, _ = split_reference(_resolve(chosen, report))
-    return verify_dataset(root, report)
+    return verify_dataset(root, report or Silent())
 
 
-def show(config: ShowConfig, report: Reporter) -> Path:
+def show(config: ShowConfig, report: Reporter | None = None) -> Path:
     """Draw a grid of samples with their masks into a PNG file.
 
     Returns:
@@ -185,18 +122,19 @@ def show(config: ShowConfig, report: Reporter) -> Path:
     """
     _check_picture_path(config)
     dataset = open_dataset(_resolve(config.dataset, report))
-    ids = parse_classes(config.classes, dataset.info.classes)
+    ids = _class_ids(config.classes, dataset.info)
     chosen = Dataset(dataset.root, dataset.info, rows_of_classes(dataset.table, ids), dataset.view)
     if not len(chosen):
         raise UsageError(f"{dataset.reference} has no samples of classes {config.classes!r}", "see bdgan data info")
     tiles = sample_tiles(chosen, config.count, config.seed)
-    title = f"{dataset.info.name}{f'@{dataset.view}' if dataset.view else ''}: {len(tiles)} of {len(chosen)} samples"
-    picture = draw_grid(tiles, title, columns=config.columns, tile_px=config.tile_px)
+    title = f"{Path(dataset.reference).name}: {len(tiles)} of {len(chosen)} samples"
+    legend = legend_of(tiles, dataset.info.label_names)
+    picture = draw_grid(tiles, title, legend, columns=config.columns, tile_px=config.tile_px)
     write_atomically(config.out, encode_image(picture, "png"))
     return config.out
 
 
-def import_folder(config: ImportConfig, report: Reporter) -> ImportResult:
+def import_folder(config: ImportConfig, report: Reporter | None = None) -> ImportResult:
     """Bring in pairs of images and masks as a dataset of real pictures; nothing is written if any file is wrong.
 
     Raises:
@@ -217,25 +155,24 @@ def import_folder(config: ImportConfig, report: Reporter) -> ImportResult:
         dry_run=config.dry_run,
         overwrite=config.overwrite,
     )
-    return folder_importer.import_folder(source, out, job, report)
+    return folder_importer.import_folder(source, out, job, report or Silent())
 
 
-def _resolve(chosen: ChosenDataset, report: Reporter) -> str:
+def _resolve(chosen: ChosenDataset, report: Reporter | None) -> str:
     if chosen.reference is not None:
         return chosen.reference
     found = newest_dataset(chosen.workspace, kinds=KINDS)
-    report.note(f"dataset: {found} (the newest of the workspace)")
+    (report or Silent()).note(f"dataset: {found} (the newest of the workspace)")
     return str(found)
 
 
-def _score_ranges(dataset: Dataset) -> dict[str, tuple[float, float, float]]:
-    ranges = {}
-    for name in SCORE_COLUMNS:
-        values: Any = dataset.table[name].to_numpy()
-        known = values[np.isfinite(values)]
-        if len(known):
-            ranges[name] = (float(known.mean()), float(known.min()), float(known.max()))
-    return ranges
+def _class_ids(spec: str, info: DatasetInfo) -> list[int]:
+    if spec == "all":
+        return [entry.id for entry in info.classes]
+    from bdgan_cli.interfaces import ClassInfo  # loads torch, which nothing else here needs
+    from bdgan_cli.workflows.selection import select_classes
+
+    return select_classes(spec, [ClassInfo(entry.id, entry.wnid, entry.name) for entry in info.classes])
 
 
 def _check_picture_path(config: ShowConfig) -> None:

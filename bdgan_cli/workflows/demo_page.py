@@ -82,8 +82,9 @@ def _risk_chart(parts: DemoParts) -> str:
     error = 1 - parts.quality.iou
     ordered = [DEFAULT_SCORE, *(name for name in SCORES if name != DEFAULT_SCORE)]
     curves = {name: risk_coverage(_scores(parts, name), parts.quality.iou) for name in ordered}
-    coverage, ideal = risk_coverage(error, parts.quality.iou)
-    return risk_coverage_chart(coverage, {name: risk for name, (_, risk) in curves.items()}, ideal, float(error.mean()))
+    ideal = risk_coverage(error, parts.quality.iou)
+    risks = {name: curve.risk for name, curve in curves.items()}
+    return risk_coverage_chart(ideal.coverage, risks, ideal.risk, float(error.mean()))
 
 
 def _bars(figures: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from bdgan_cli.dataset.sample import Sample
 from bdgan_cli.dataset.schema import make_key
 from bdgan_cli.errors import DataError
 from bdgan_cli.filtering.rejection import keep_most_confident
-from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, ensemble_labels, image_scores
+from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, read_votes, score_votes
 from bdgan_cli.interfaces import Generator, HeadEnsemble, KnowsTruth, Latents, images_to_uint8
 from bdgan_cli.workflows.sample_plan import Batch, SamplePlan
 
@@ -61,9 +61,8 @@ class Labeller:
         scores: dict[str, Tensor] = {}
         masks: Tensor | None = None
         if self.ensemble is not None:
-            logits = self.ensemble(features)
-            masks = ensemble_labels(logits)
-            scores = image_scores(logits)
+            votes = read_votes(self.ensemble(features))
+            masks, scores = votes.labels_NHW, score_votes(votes)
         if confidence is None and self.classifier is not None:
             confidence = self._confidence(images, latents)
         pictures = images_to_uint8(images).cpu().numpy()

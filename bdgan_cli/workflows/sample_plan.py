@@ -13,6 +13,7 @@ from bdgan_cli.errors import UsageError
 from bdgan_cli.filtering.rejection import candidates_per_batch
 from bdgan_cli.interfaces import Truncation
 
+IMAGE_FORMATS = ("png", "jpg", "webp")
 LABELS = ("ensemble", "exact", "none")
 
 
@@ -62,6 +63,8 @@ class SamplePlan:
     image_format: str
 
     def __post_init__(self) -> None:
+        if self.image_format not in IMAGE_FORMATS:
+            raise UsageError(f"image format {self.image_format!r}, expected one of {', '.join(IMAGE_FORMATS)}")
         if self.per_class < 1:
             raise UsageError(f"--per-class {self.per_class}, expected at least 1")
         if self.batch < 1 or self.shard_size < 1 or self.shard_size % self.batch:

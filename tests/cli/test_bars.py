@@ -63,6 +63,13 @@ def test_a_quick_task_writes_one_line(capsys: pytest.CaptureFixture[str]) -> Non
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_figure_told_now_and_then_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    with LineReporter().task("training", total=2, unit="steps") as task:
+        task.advance(loss=1.0, iou=0.5)
+        task.advance(loss=0.25)
+    assert capsys.readouterr().err.endswith(", loss 0.25  iou 0.5\n")
+
+
 def test_notes_go_to_stderr_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     for reporter in (LineReporter(), BarReporter()):
         reporter.note("head: [newest] heads/a")

@@ -121,10 +121,19 @@ def test_usage_errors_of_a_command_name_its_help(run_cli: RunCli, toy_app: typer
     assert run_cli("act", "exit", "--nope").stderr.endswith("hint: see 'bdgan act --help'\n")
 
 
-def test_without_arguments_the_help_is_shown(run_cli: RunCli) -> None:
-    done = run_cli()
-    assert "Usage: bdgan" in done.stdout
-    assert done.stderr == ""
+@pytest.mark.parametrize(("args", "path"), [([], "bdgan"), (["data"], "bdgan data"), (["models"], "bdgan models")])
+def test_a_group_without_a_command_shows_its_help(run_cli: RunCli, args: list[str], path: str) -> None:
+    done = run_cli(*args)
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Usage: {path} [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize("command", ["demo", "train-head", "sample", "filter", "data show", "models list"])
+def test_every_command_has_help_with_examples(run_cli: RunCli, command: str) -> None:
+    done = run_cli(*command.split(), "-h")
+    assert (done.code, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"Usage: bdgan {command}")
+    assert f"bdgan {command}" in done.stdout.split("Example")[1]
 
 
 def test_version(run_cli_subprocess: RunCli) -> None:

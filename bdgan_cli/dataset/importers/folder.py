@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bdgan_cli.dataset.codecs import decode_image, decode_raw, picture_format
 from bdgan_cli.dataset.importers.mask_rules import MaskRule, read_mask
 from bdgan_cli.dataset.importers.pairs import Fault, Pair, find_pairs
+from bdgan_cli.dataset.importers.result import ImportResult
 from bdgan_cli.dataset.masks import ignore_value
 from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo
@@ -53,33 +54,6 @@ class FolderImport:
     dry_run: bool = False
     overwrite: bool = False
     shard_samples: int = 1000
-
-
-@dataclass(frozen=True)
-class ImportResult:
-    """What an import found and did.
-
-    Attributes:
-        root: The dataset's folder.
-        written: Whether it was written: not on a dry run, and not if there are faults.
-        samples: Number of pairs that are right.
-        classes: The class table.
-        per_class: Samples by class id.
-        per_split: Samples by split.
-        with_ignore: Masks that have pixels to ignore.
-        empty: Masks without an object.
-        faults: Each file that cannot come in, with the reason.
-    """
-
-    root: Path
-    written: bool
-    samples: int
-    classes: tuple[ClassEntry, ...]
-    per_class: dict[int, int]
-    per_split: dict[str, int]
-    with_ignore: int
-    empty: int
-    faults: list[Fault]
 
 
 @dataclass

@@ -1,0 +1,72 @@
+"""The state of a training that has not ended, as safetensors: bound to what is trained, and on what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from torch import Tensor
+
+from bdgan_cli.errors import DataError, UsageError
+from bdgan_cli.heads.files import HEAD_FILE, write_tensors
+from bdgan_cli.weights.files import read_tensors
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+_IDENTITY = "identity"
+
+
+def write_checkpoint(folder: Path, state: Mapping[str, Tensor], identity: Mapping[str, Any]) -> None:
+    """Replace a training's checkpoint, whole or not at all."""
+    write_tensors(folder / CHECKPOINT_FILE, state, {_IDENTITY: json.dumps(identity, sort_keys=True)})
+
+
+def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> dict[str, Tensor] | None:
+    """Read a training's checkpoint, None if there is none.
+
+    Raises:
+        UsageError: If it belongs to another training; names the first difference.
+        DataError: If it is damaged.
+    """
+    path = folder / CHECKPOINT_FILE
+    if not path.is_file():
+        return None
+    tensors = read_tensors(path)
+    with safe_open(path, "pt") as stream:
+        text = (stream.metadata() or {}).get(_IDENTITY)
+    if text is None:
+        raise DataError(f"{path} does not say what it was trained on", "start again: --overwrite")
+    check_same(path, json.loads(text), identity)
+    return tensors
+
+
+def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with another training than the one that was begun.
+
+    Raises:
+        UsageError: If the two differ; names the first difference.
+    """
+    for key in sorted({*found, *wanted}):
+        if found.get(key) != wanted.get(key):
+            raise UsageError(
+                f"{path} belongs to a training with {key} {found.get(key)!r}, this one has {wanted.get(key)!r}",
+                "give the same options, another --name, or --overwrite",
+            )
+
+
+def check_free(folder: Path) -> None:
+    """Refuse to write where something lies that nobody asked to replace.
+
+    Raises:
+        UsageError: If the folder holds a head, an unfinished training, or anything else.
+    """
+    if (folder / CHECKPOINT_FILE).is_file():
+        raise UsageError(
+            f"{folder} holds an unfinished training", "go on with --resume, or start again with --overwrite"
+        )
+    if (folder / HEAD_FILE).is_file():
+        raise UsageError(f"{folder} holds a trained head already", "choose another --name, or replace it: --overwrite")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} holds something that is no head", "choose another --name")

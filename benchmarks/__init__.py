@@ -1,0 +1,1 @@
+"""Speed, measured: not part of the tests, because absolute times depend on the machine."""

@@ -1,0 +1,94 @@
+"""Compare the factory with the straightforward way, pair by pair in one run.
+
+    python -m benchmarks.factory                  # all cases, about 15 minutes on 2 cores
+    python -m benchmarks.factory sample-64 --rounds 5
+    python -m benchmarks.factory --json out.json
+
+Each side of a case runs in a process of its own, ours and plain in turn; the ratio of each pair is what counts, since the speed
+of a machine drifts. The last case runs the real command and reports the share of time outside the networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+# Units of work of (ours, plain): enough of each that a round takes some seconds.
+UNITS = {"sample-64": (60, 2), "sample-512": (3, 1), "train-64": (60, 6)}
+GOALS = {"sample-64": 25.0, "sample-512": 15.0, "train-64": 25.0}
+
+
+def measure(case: str, side: str, units: int) -> dict[str, Any]:
+    """Run one side of a case in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "result.json"
+        command = [sys.executable, "-m", "benchmarks.sides", case, side, str(units), "--out", str(out)]
+        subprocess.run(command, check=True)
+        result: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    return result
+
+
+def compare(case: str, rounds: int) -> dict[str, Any]:
+    """Run both sides in turn and return medians and the median of the pairs' ratios."""
+    units_ours, units_plain = UNITS[case]
+    pairs = [(measure(case, "ours", units_ours), measure(case, "plain", units_plain)) for _ in range(rounds)]
+    rates = [[side["units"] / side["seconds"] for side in pair] for pair in pairs]
+    per_unit = pairs[0][0]["samples"] / pairs[0][0]["units"]
+    ratios = [ours / plain for ours, plain in rates]
+    return {
+        "case": case,
+        "ours_per_second": statistics.median(ours for ours, _ in rates) * per_unit,
+        "plain_per_second": statistics.median(plain for _, plain in rates) * per_unit,
+        "ratio": statistics.median(ratios),
+        "ratio_range": [min(ratios), max(ratios)],
+        "goal": GOALS[case],
+        "peak_memory_gb_ours": max(ours["peak_memory_gb"] for ours, _ in pairs),
+        "peak_memory_gb_plain": max(plain["peak_memory_gb"] for _, plain in pairs),
+    }
+
+
+def overhead(per_class: int) -> dict[str, Any]:
+    """Train and sample with the real commands and return the share of time outside the networks."""
+    with tempfile.TemporaryDirectory() as folder:
+        bdgan = [sys.executable, "-m", "bdgan_cli"]
+
+        def run(*words: str) -> dict[str, Any]:
+            done = subprocess.run([*bdgan, *words, "--json", "--quiet", "--workspace", folder], check=True, stdout=subprocess.PIPE)
+            answer: dict[str, Any] = json.loads(done.stdout)
+            return answer
+
+        run("sample", "--exact-labels", "--per-class", "5", "--seed", "1")
+        run("train-head", "--steps", "20")
+        sampled = run("sample", "--per-class", str(per_class))
+    return {
+        "case": "command",
+        "images_per_second": sampled["images_per_second"],
+        "share_outside_networks": 1 - sampled["network_share"],
+        "goal_share": 0.15,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=[*UNITS, "command"], choices=[*UNITS, "command"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--per-class", type=int, default=100, help="size of the 'command' case")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    results = []
+    for case in options.cases:
+        result = overhead(options.per_class) if case == "command" else compare(case, options.rounds)
+        results.append(result)
+        print(json.dumps(result), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from bdgan_cli.errors import DataError, MissingError, UsageError
+from bdgan_cli.weights.card import WeightFile, all_cards, find_card, read_card
+from bdgan_cli.weights.files import check, load_weights, read_tensors
+from bdgan_cli.weights.registry import load_generator, load_model
+
+TOY_MODULE = '''
+import torch
+from bdgan_cli.interfaces import ClassInfo, Features, FeatureSpec, Latents, Tap
+
+class Toy:
+    name = family = "toy"
+    image_size = 16
+    classes = (ClassInfo(0, "", "dot"), ClassInfo(1, "", "line"))
+    spec = FeatureSpec((Tap("only", 2, 16, 16),), 0)
+
+    def draw(self, class_ids, indices, seed, truncation):
+        values = torch.tensor([[seed, c, i] for c, i in zip(class_ids, indices)], dtype=torch.float32)
+        return Latents(values, torch.tensor(class_ids), torch.full((len(indices),), truncation.value))
+
+    def synthesize(self, latents):
+        n = len(latents.class_ids)
+        level = (latents.values[:, 2] % 10 / 10).view(n, 1, 1, 1)
+        return level.expand(n, 3, 16, 16) - 0.5, Features([level.expand(n, 2, 16, 16)], torch.zeros(n, 0))
+
+def build(card, files, device):
+    return Toy()
+'''
+TOY_METADATA = """
+[project]
+name = "bdgan-toy"
+version = "1.2"
+[project.entry-points."bdgan.generators"]
+toy = "bdgan_toy:build"
+[tool.setuptools]
+py-modules = ["bdgan_toy"]
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+"""
+
+
+def test_a_model_is_loaded_once():
+    assert load_generator("tiny-biggan") is load_generator("tiny-biggan", "cpu")
+
+
+def test_unknown_names_get_near_ones():
+    with pytest.raises(MissingError) as caught:
+        find_card("tiny-bigan")
+    assert "unknown model 'tiny-bigan'" in caught.value.message
+    assert "tiny-biggan" in caught.value.hint
+
+
+def test_a_classifier_is_no_generator():
+    with pytest.raises(UsageError, match="tiny-classifier is a classifier, expected a generator"):
+        load_generator("tiny-classifier")
+
+
+def test_every_embedded_file_is_what_its_card_says_and_all_are_small():
+    cards = [card for card in all_cards().values() if card.source == "built-in"]
+    assert {card.kind for card in cards} == {"generator", "classifier", "segmenter"}
+    for card in cards:
+        load_model(card.name)
+        assert card.origin, f"{card.name} must say how its weights came about"
+    assert find_card("tiny-biggan").files[0].size <= 8e6
+
+
+@pytest.fixture(scope="module")
+def toy_site(tmp_path_factory):
+    """Install a third-party generator with pip, as a user does, into a folder of its own."""
+    source, site = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("site")
+    (source / "bdgan_toy.py").write_text(TOY_MODULE)
+    (source / "pyproject.toml").write_text(TOY_METADATA)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(site), str(source)], check=True, capture_output=True)
+    return {"PYTHONPATH": os.pathsep.join([str(site), str(Path(__file__).parents[2])])}
+
+
+def run(site, *words):
+    command = [sys.executable, "-m", "bdgan_cli", *words]
+    return subprocess.run(command, env={**os.environ, **site}, capture_output=True, text=True, check=False)
+
+
+def test_an_installed_third_party_generator_is_listed_and_sampled(toy_site, tmp_path):
+    listed = json.loads(run(toy_site, "models", "list", "--json").stdout)["models"]
+    toy = next(model for model in listed if model["name"] == "toy")
+    assert toy["source"] == "bdgan-toy 1.2"
+    options = ["--gen", "toy", "--no-labels", "--per-class", "3", "--workspace", str(tmp_path), "--json"]
+    done = run(toy_site, "sample", *options)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["samples"] == 6
+
+
+def test_a_builder_that_does_not_exist_is_named(tmp_path, monkeypatch):
+    from bdgan_cli.weights import card as cards
+    from bdgan_cli.weights.registry import resolve
+
+    broken = cards.ModelCard("odd", "generator", "odd", "bdgan_cli.nowhere:build")
+    with pytest.raises(MissingError, match=r"odd: cannot load its builder bdgan_cli\.nowhere:build"):
+        resolve(broken)
+
+
+def test_a_file_of_another_size_or_content_is_refused(tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"1234")
+    with pytest.raises(DataError, match="4 bytes, expected 9"):
+        check(path, WeightFile("w", "0" * 64, 9))
+    with pytest.raises(DataError, match=r"sha256 .*, expected 000000000000"):
+        check(path, WeightFile("w", "0" * 64, 4))
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path(self.target),))
+
+
+@pytest.mark.parametrize("writer", [lambda bomb, path: path.write_bytes(pickle.dumps(bomb)), torch.save])
+def test_a_pickle_with_code_in_it_is_refused_and_not_run(tmp_path, writer):
+    bomb = Bomb()
+    bomb.target = str(tmp_path / "ran")
+    path = tmp_path / "weights.safetensors"
+    writer(bomb, path)
+    with pytest.raises(DataError, match="is a pickle, which can run code; expected safetensors"):
+        read_tensors(path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x10\x00\x00\x00\x00\x00\x00\x00{broken"])
+def test_other_files_are_no_safetensors(tmp_path, content):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="no readable safetensors"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ({"weight": torch.zeros(2, 3)}, r"1 keys missing \['bias'\]"),
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "more": torch.zeros(1)}, r"1 unknown \['more'\]"),
+        ({"weight": torch.zeros(3, 3), "bias": torch.zeros(2)}, r"weight has shape \(3, 3\), expected \(2, 3\)"),
+    ],
+)
+def test_weights_of_another_network_are_refused(tmp_path, tensors, message):
+    save_file(tensors, tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match=message):
+        load_weights(torch.nn.Linear(3, 2), tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("name = ", "not valid"), ('name = "x"', "missing"), ('name="x"\nkind="poem"\nfamily="x"\nbuilder="a:b"', "kind 'poem'")],
+)
+def test_broken_cards_are_refused(tmp_path, text, message):
+    path = tmp_path / "x.toml"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_card(path)
