@@ -34,6 +34,7 @@ class FeatureSpec:
     condition_dim: int
 
     def to_json(self) -> dict[str, object]:
+        """Return the spec as plain values."""
         return {"taps": [list(tap) for tap in self.taps], "condition_dim": self.condition_dim}
 
 

@@ -97,5 +97,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 def _checked(name: str) -> str:
     if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise UsageError(f"{name!r} cannot be a name in a workspace: expected a plain folder name", "choose another name")
+        raise UsageError(
+            f"{name!r} cannot be a name in a workspace: expected a plain folder name", "choose another name"
+        )
     return name

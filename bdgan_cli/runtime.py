@@ -94,7 +94,9 @@ def choose_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError:
-        raise UsageError(f"unknown device {device!r}: expected auto, cpu, cuda or cuda:N", "use --device auto") from None
+        raise UsageError(
+            f"unknown device {device!r}: expected auto, cpu, cuda or cuda:N", "use --device auto"
+        ) from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"device {device!r} was asked for, but torch finds no GPU here", "use --device cpu")
     return chosen

@@ -59,7 +59,9 @@ def overhead(per_class: int) -> dict[str, Any]:
         bdgan = [sys.executable, "-m", "bdgan_cli"]
 
         def run(*words: str) -> dict[str, Any]:
-            done = subprocess.run([*bdgan, *words, "--json", "--quiet", "--workspace", folder], check=True, stdout=subprocess.PIPE)
+            done = subprocess.run(
+                [*bdgan, *words, "--json", "--quiet", "--workspace", folder], check=True, stdout=subprocess.PIPE
+            )
             answer: dict[str, Any] = json.loads(done.stdout)
             return answer
 

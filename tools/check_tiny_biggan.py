@@ -33,7 +33,9 @@ def main() -> None:
     classes = [c for c in range(len(CLASS_NAMES)) for _ in range(options.per_class)]
     indices = list(range(options.per_class)) * len(CLASS_NAMES)
     latents = generator.draw(classes, indices, options.seed, Truncation(options.trunc))
-    images = torch.cat([generator.synthesize(Latents(*part))[0] for part in zip(*(v.split(50) for v in latents), strict=True)])
+    images = torch.cat(
+        [generator.synthesize(Latents(*part))[0] for part in zip(*(v.split(50) for v in latents), strict=True)]
+    )
     scene = render(latents.values, latents.class_ids)
     fidelity = measure_fidelity(images, scene, latents.class_ids, load_model("tiny-segmenter"))
     worst = min(fidelity.oracle_iou_by_class, key=lambda name: fidelity.oracle_iou_by_class[name])

@@ -97,7 +97,12 @@ class Student(nn.Module):
         """Return (N, 3, 64, 64) images in [-1, 1] and the auxiliary outputs."""
         generator = self.model.generator
         condition = torch.cat([z, self.model.embeddings.weight.t()[labels]], dim=1)
-        x = generator.gen_z(condition).view(-1, 4, 4, 256).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+        x = (
+            generator.gen_z(condition)
+            .view(-1, 4, 4, 256)
+            .permute(0, 3, 1, 2)
+            .contiguous(memory_format=torch.channels_last)
+        )
         inner = {}
         for position, layer in enumerate(generator.layers):
             x = self._block(layer, x, condition) if isinstance(layer, GenBlock) else layer(x)
@@ -185,9 +190,14 @@ def main() -> None:
         torch._foreach_lerp_(list(averaged.parameters()), list(student.parameters()), 1 - keep)
         if (step + 1) % 500 == 0 or step + 1 == sum(CYCLES):
             seconds = time.perf_counter() - started
-            print(f"step {step + 1} loss {picture.item():.4f} PSNR {psnr_db(averaged):.2f} dB ({seconds:.0f} s)", flush=True)
+            print(
+                f"step {step + 1} loss {picture.item():.4f} PSNR {psnr_db(averaged):.2f} dB ({seconds:.0f} s)",
+                flush=True,
+            )
             parts = {"student": student, "averaged": averaged, "optimiser": optimiser}
-            torch.save({name: part.state_dict() for name, part in parts.items()} | {"step": step + 1}, options.checkpoint)
+            torch.save(
+                {name: part.state_dict() for name, part in parts.items()} | {"step": step + 1}, options.checkpoint
+            )
     write_weights("tiny-biggan", averaged.model.to(memory_format=torch.contiguous_format), {})
     print("now run tools/check_tiny_biggan.py")
 

@@ -39,5 +39,7 @@ def demo(
     shown = (
         "label_iou", "label_iou_filtered", "uncertainty_auroc", "psnr_db", "images_per_second", "seconds", "peak_memory_gb",
     )  # fmt: skip
-    terminal.table("Label quality against the exact masks", ["figure", "value"], [(k, result.figures[k]) for k in shown])
+    terminal.table(
+        "Label quality against the exact masks", ["figure", "value"], [(k, result.figures[k]) for k in shown]
+    )
     terminal.say(f"open {result.page.resolve()}")

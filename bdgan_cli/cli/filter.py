@@ -19,12 +19,18 @@ bdgan data show datasets/tiny-biggan-sim@clean"""
 
 
 def filter_dataset(
-    dataset: Annotated[str | None, typer.Argument(help="PATH or PATH@view; default: the newest sampled dataset.")] = None,
+    dataset: Annotated[
+        str | None, typer.Argument(help="PATH or PATH@view; default: the newest sampled dataset.")
+    ] = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     view: Annotated[str, typer.Option(help="Name of the view; a view of that name is written anew.")] = "filtered",
     drop_uncertain: Annotated[float, typer.Option(help="Share of the most uncertain to drop; paper: 0.10.")] = 0.10,
-    per_class: Annotated[bool, typer.Option("--per-class/--overall", help="That share of each class, or of all.")] = True,
-    score: Annotated[str, typer.Option(help="Uncertainty that decides: 'mean', 'top10', 'area', 'iou'; default: the best.")] = "",
+    per_class: Annotated[
+        bool, typer.Option("--per-class/--overall", help="That share of each class, or of all.")
+    ] = True,
+    score: Annotated[
+        str, typer.Option(help="Uncertainty that decides: 'mean', 'top10', 'area', 'iou'; default: the best.")
+    ] = "",
     min_area: Annotated[int, typer.Option(min=0, help="Least object area in pixels.")] = 0,
     max_components: Annotated[int, typer.Option(min=0, help="Most connected components; 0 for no rule.")] = 0,
     min_confidence: Annotated[float, typer.Option(help="Least classifier confidence in the class.")] = 0.0,
@@ -40,7 +46,11 @@ def filter_dataset(
     )
     result = run(config, terminal.reporter(), write=not dry_run)
     if as_json:
-        terminal.emit_json({"view": result.address, "samples": result.samples, "kept": result.kept, "dropped": result.dropped})
+        terminal.emit_json(
+            {"view": result.address, "samples": result.samples, "kept": result.kept, "dropped": result.dropped}
+        )
         return
     rows = [("samples", result.samples), *((f"dropped by {rule}", n) for rule, n in result.dropped.items())]
-    terminal.table(f"{'would write' if dry_run else 'wrote'} {result.address}", ["what", "count"], [*rows, ("kept", result.kept)])
+    terminal.table(
+        f"{'would write' if dry_run else 'wrote'} {result.address}", ["what", "count"], [*rows, ("kept", result.kept)]
+    )

@@ -35,8 +35,10 @@ def info(name: NameArgument, as_json: JsonOption = False) -> None:
     if as_json:
         terminal.emit_json(fields)
         return
-    flat = {**{k: v for k, v in fields.items() if not isinstance(v, (dict, list))}, **dict(fields["figures"])}
-    flat.update({f"file {entry['name']}": f"{entry['size']} bytes, sha256 {entry['sha256']}" for entry in fields["files"]})
+    flat = {**{k: v for k, v in fields.items() if not isinstance(v, (dict, list, tuple))}, **dict(fields["figures"])}
+    flat.update(
+        {f"file {entry['name']}": f"{entry['size']} bytes, sha256 {entry['sha256']}" for entry in fields["files"]}
+    )
     terminal.table("", ["field", "value"], [(key, value) for key, value in flat.items() if value != ""])
 
 

@@ -43,13 +43,17 @@ def sample(
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     name: Annotated[str | None, typer.Option(help="Name of the dataset in the workspace.")] = None,
     classes: Annotated[str, typer.Option(help="'all', or ids, ranges a-b, wnids and names, with commas.")] = "all",
-    per_class: Annotated[int, typer.Option(min=1, help="Samples of each class; a larger number extends a dataset.")] = 100,
+    per_class: Annotated[
+        int, typer.Option(min=1, help="Samples of each class; a larger number extends a dataset.")
+    ] = 100,
     trunc: Annotated[float, typer.Option(help="Truncation; the paper's choice is 0.9.")] = 0.9,
     trunc_mode: Annotated[str, typer.Option(help=TRUNC_MODE_HELP)] = "scale",
     seed: SeedOption = 0,
     head: Annotated[str | None, typer.Option(help="Trained head; by default the newest for this generator.")] = None,
     no_labels: Annotated[bool, typer.Option("--no-labels", help="Pictures and latents only, for annotation.")] = False,
-    exact_labels: Annotated[bool, typer.Option("--exact-labels", help="The exact masks of a procedural world.")] = False,
+    exact_labels: Annotated[
+        bool, typer.Option("--exact-labels", help="The exact masks of a procedural world.")
+    ] = False,
     reject: Annotated[float, typer.Option(help="Share of candidates the classifier drops; the paper's is 0.9.")] = 0.0,
     classifier: Annotated[str, typer.Option(help="'auto', 'none' or a classifier's name.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Samples computed together; part of what fixes the bytes.")] = 10,
@@ -66,8 +70,7 @@ def sample(
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    from bdgan_cli.interfaces import Truncation
-    from bdgan_cli.workflows.sample import SampleConfig, preview_sample
+    from bdgan_cli.workflows.sample import SampleConfig, Truncation, preview_sample
     from bdgan_cli.workflows.sample import sample as run
 
     if no_labels and exact_labels:

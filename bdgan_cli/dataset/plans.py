@@ -9,7 +9,7 @@ from bdgan_cli.errors import UsageError
 
 # Words about the dataset; they do not decide which bytes a sample has.
 _WORDS = ("name", "licence", "provenance", "format_version")
-_HINT = "--overwrite or another --out"
+_HINT = "use --overwrite, or another name for the new dataset"
 
 
 def check_same_plan(old: DatasetInfo, new: DatasetInfo, where: str) -> None:

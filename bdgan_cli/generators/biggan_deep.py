@@ -103,7 +103,8 @@ class BigGANDeep:
             x = x[:, : x.shape[1] // 2]
         if block.up_sample:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return h.add_(x)
+        h += x
+        return h
 
 
 def statistics(norm: BigGANBatchNorm, truncations: Tensor) -> tuple[Tensor, Tensor]:

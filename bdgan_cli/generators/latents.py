@@ -60,7 +60,9 @@ def check_truncation(truncation: Truncation) -> None:
         UsageError: If the value is not in (0, 4] or the mode is unknown.
     """
     if not 0 < truncation.value <= 4:
-        raise UsageError(f"truncation {truncation.value}, expected a number above 0 and at most 4", "the paper uses --trunc 0.9")
+        raise UsageError(
+            f"truncation {truncation.value}, expected a number above 0 and at most 4", "the paper uses --trunc 0.9"
+        )
     if truncation.mode not in TRUNCATION_MODES:
         raise UsageError(f"truncation mode {truncation.mode!r}, expected one of {', '.join(TRUNCATION_MODES)}")
 

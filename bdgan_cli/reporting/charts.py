@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 ACCENT, SECOND, QUIET, INK = "#d6336c", "#1c7ed6", "#adb5bd", "#212529"
-_STYLE = {
+_STYLE: Any = {
     "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "axes.edgecolor": QUIET, "axes.labelcolor": INK, "xtick.color": "#495057", "ytick.color": "#495057",
     "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "svg.fonttype": "none",
@@ -36,7 +37,14 @@ def risk_coverage_chart(coverage: Floats, curves: dict[str, Floats], ideal: Floa
         axes.plot(coverage, ideal, color=QUIET, lw=1.2, ls=":", label="perfect score")
         axes.axhline(random, color=QUIET, lw=1.2, ls="--", label="no score")
         for i, (name, risk) in enumerate(curves.items()):
-            axes.plot(coverage, risk, color=ACCENT if i == 0 else SECOND, lw=2.2 if i == 0 else 1, alpha=1 if i == 0 else 0.55, label=name)
+            axes.plot(
+                coverage,
+                risk,
+                color=ACCENT if i == 0 else SECOND,
+                lw=2.2 if i == 0 else 1,
+                alpha=1 if i == 0 else 0.55,
+                label=name,
+            )
         axes.set(xlabel="share of samples kept", ylabel="mean label error (1 - IoU)", title="Risk and coverage")
         axes.set_xlim(0, 1)
         axes.set_ylim(bottom=0)
@@ -44,16 +52,22 @@ def risk_coverage_chart(coverage: Floats, curves: dict[str, Floats], ideal: Floa
     return svg[0]
 
 
-def scatter_chart(scores: Floats, iou: Floats, kept: NDArray[np.bool_], score_name: str) -> str:
-    """Draw each sample's IoU against its uncertainty, dropped samples in the accent colour."""
+def scatter_chart(clouds: dict[str, tuple[Floats, Floats]], score_name: str) -> str:
+    """Draw each sample's IoU against its uncertainty.
+
+    Args:
+        clouds: For each set of samples, their scores and their IoU; the last is drawn in the accent colour.
+        score_name: Name of the score, for the axis.
+    """
+    colours = [SECOND] * (len(clouds) - 1) + [ACCENT]
     with _chart(4.6, 3.0) as (axes, svg):
-        axes.scatter(scores[kept], iou[kept], s=7, color=SECOND, alpha=0.45, lw=0, label="kept", rasterized=True)
-        axes.scatter(scores[~kept], iou[~kept], s=9, color=ACCENT, alpha=0.7, lw=0, label="dropped", rasterized=True)
+        for colour, (name, (scores, iou)) in zip(colours, clouds.items(), strict=True):
+            axes.scatter(scores, iou, s=7, color=colour, alpha=0.4, lw=0, label=name, rasterized=True)
         axes.axhline(0.8, color=QUIET, lw=1, ls="--")
         axes.set(xlabel=f"uncertainty ({score_name})", ylabel="IoU with the exact mask", title="Uncertainty and truth")
-        if (scores > 0).any():
+        if all((scores > 0).all() for scores, _ in clouds.values()):
             axes.set_xscale("log")
-        axes.legend(frameon=False, fontsize=8)
+        axes.legend(frameon=False, fontsize=8, loc="lower left")
     return svg[0]
 
 

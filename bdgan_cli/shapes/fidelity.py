@@ -48,5 +48,5 @@ def measure_fidelity(images: Tensor, scene: Scene, labels: Tensor, segmenter: Sh
 @torch.inference_mode()
 def oracle_iou(segmenter: ShapeSegmenter, images: Tensor, masks: Tensor) -> Tensor:
     """Return the IoU of the segmenter's masks with (N, H, W) bool masks, (N,) float."""
-    found = torch.cat([segmenter(part) > 0 for part in images.split(64)])
+    found = torch.cat([segmenter(part) > 0 for part in torch.split(images, 64)])
     return (found & masks).sum((1, 2)) / (found | masks).sum((1, 2)).clamp_min(1)

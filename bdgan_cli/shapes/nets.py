@@ -16,7 +16,6 @@ from bdgan_cli.shapes.world import CLASS_NAMES
 from bdgan_cli.weights.card import ModelCard
 from bdgan_cli.weights.files import load_weights
 
-
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -31,7 +30,9 @@ class ShapeClassifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stages = nn.Sequential(_conv(3, 16), _conv(16, 32, 2), _conv(32, 64, 2), _conv(64, 96, 2), _conv(96, 128, 2))
+        self.stages = nn.Sequential(
+            _conv(3, 16), _conv(16, 32, 2), _conv(32, 64, 2), _conv(64, 96, 2), _conv(96, 128, 2)
+        )
         self.logits = nn.Linear(128, len(CLASS_NAMES))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -41,7 +42,8 @@ class ShapeClassifier(nn.Module):
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Map (N, 3, 64, 64) images in [-1, 1] to (N, classes) probabilities."""
-        return self(images).softmax(1)
+        probabilities: Tensor = self(images).softmax(1)
+        return probabilities
 
 
 class ShapeSegmenter(nn.Module):
@@ -54,9 +56,7 @@ class ShapeSegmenter(nn.Module):
             nn.Sequential(_conv(before, after, 1 if i == 0 else 2), _conv(after, after))
             for i, (before, after) in enumerate(zip([3, *widths[:-1]], widths, strict=True))
         )
-        self.up = nn.ModuleList(
-            _conv(widths[i] + widths[i - 1], widths[i - 1]) for i in range(len(widths) - 1, 0, -1)
-        )
+        self.up = nn.ModuleList(_conv(widths[i] + widths[i - 1], widths[i - 1]) for i in range(len(widths) - 1, 0, -1))
         self.logits = nn.Conv2d(width, 1, 1)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def _object_frame(bounded: dict[str, Tensor], right: Tensor, up: Tensor, labels:
 
 def _silhouette_field(x: Tensor, y: Tensor, bend: Tensor, labels: Tensor) -> Tensor:
     field = torch.empty_like(x)
-    for class_id in labels.unique().tolist():
+    for class_id in torch.unique(labels).tolist():
         rows = labels == class_id
         field[rows] = SILHOUETTES[CLASS_NAMES[class_id]](x[rows], y[rows], bend[rows])
     return field

@@ -69,11 +69,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as stream:
         start = stream.read(4)
     if start.startswith(_PICKLE_STARTS):
-        raise DataError(f"{path} is a pickle, which can run code; expected safetensors", "convert it where it came from")
+        raise DataError(
+            f"{path} is a pickle, which can run code; expected safetensors", "convert it where it came from"
+        )
     try:
         return load_file(path)
     except (SafetensorError, ValueError) as error:
-        raise DataError(f"{path} is no readable safetensors file: {error}", "the file is damaged; fetch it again") from error
+        raise DataError(
+            f"{path} is no readable safetensors file: {error}", "the file is damaged; fetch it again"
+        ) from error
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

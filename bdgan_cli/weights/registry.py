@@ -48,7 +48,7 @@ def load_generator(name: str, device: torch.device | str = "cpu") -> Generator:
     if not isinstance(generator, Generator):
         raise UsageError(
             f"the builder of {name} returned {type(generator).__name__}, which lacks draw, synthesize or the spec",
-            "see docs/architecture.md, 'A generator of your own'",
+            "see CONTRIBUTING.md, 'A generator'",
         )
     return generator
 
@@ -72,4 +72,6 @@ def resolve(card: ModelCard) -> Any:
     try:
         return getattr(importlib.import_module(module_name), function)
     except (ImportError, AttributeError) as error:
-        raise MissingError(f"{card.name}: cannot load its builder {card.builder}: {error}", "reinstall its package") from error
+        raise MissingError(
+            f"{card.name}: cannot load its builder {card.builder}: {error}", "reinstall its package"
+        ) from error

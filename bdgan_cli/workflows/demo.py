@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.errors import UsageError
 from bdgan_cli.evaluation.ranking import auroc
 from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, SCORES
+from bdgan_cli.interfaces import Truncation
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import peak_memory_gb
 from bdgan_cli.shapes.fidelity import Fidelity, measure_fidelity
@@ -38,6 +40,9 @@ class DemoConfig:
         per_class: Labelled samples of each class.
         members: Heads in the ensemble.
         drop_uncertain: Share of each class that the filter drops.
+        stress_truncation: Truncation of a second set, drawn far from what the generator has learnt. At 0.9 hardly any
+            label is bad, so whether the uncertainty finds bad ones can only be told there.
+        stress_per_class: Samples of each class in that set.
         seed: Names all random streams.
         overwrite: Start anew in a folder that holds a demo.
     """
@@ -48,7 +53,21 @@ class DemoConfig:
     members: int = 16
     drop_uncertain: float = 0.10
     seed: int = 0
+    stress_truncation: float = 2.0
+    stress_per_class: int = 50
     overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A dataset and each label's agreement with the truth."""
+
+    dataset: Dataset
+    quality: LabelQuality
+
+    def score(self, name: str) -> np.ndarray:
+        """Return an uncertainty score of every sample, float64."""
+        return np.asarray(self.dataset.table[f"uncertainty_{name}"].to_numpy(), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -56,9 +75,9 @@ class DemoParts:
     """What the stages of a demo left behind, for the page."""
 
     config: DemoConfig
-    dataset: Dataset
+    main: Judged
+    stress: Judged
     kept: np.ndarray
-    quality: LabelQuality
     fidelity: Fidelity
     head: TrainHeadResult
     sampled: SampleResult
@@ -100,6 +119,7 @@ def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
         ),
         report,
     )  # fmt: skip
+    stress = sample(_stress_config(name, config), report)
     sampled = sample(
         SampleConfig(
             name, config.out, per_class=config.per_class, seed=config.seed, head="demo", overwrite=config.overwrite
@@ -107,7 +127,7 @@ def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
         report,
     )
     filtered = filter_dataset(FilterConfig(str(sampled.folder), drop_uncertain=config.drop_uncertain), report)
-    parts = _judge(config, head, sampled, filtered, report)
+    parts = _judge(config, head, (sampled, stress), filtered, report)
     figures = summarize(parts, time.perf_counter() - started)
     page = write_page(parts, figures)
     (config.out / "report.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -115,25 +135,33 @@ def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
 
 
 def _judge(
-    config: DemoConfig, head: TrainHeadResult, sampled: SampleResult, filtered: FilterResult, report: Reporter
+    config: DemoConfig,
+    head: TrainHeadResult,
+    sets: tuple[SampleResult, SampleResult],
+    filtered: FilterResult,
+    report: Reporter,
 ) -> DemoParts:
     generator = load_generator("tiny-biggan")
-    dataset = open_dataset(sampled.folder)
-    quality = measure_label_quality(dataset, generator, report)
+    datasets = [open_dataset(made.folder) for made in sets]
+    main, stress = (Judged(dataset, measure_label_quality(dataset, generator, report)) for dataset in datasets)
     kept_keys = set(open_dataset(filtered.address).keys())
-    kept = np.array([key in kept_keys for key in quality.keys])
-    images, scene, labels = read_scenes(dataset)
+    kept = np.array([key in kept_keys for key in main.quality.keys])
+    images, scene, labels = read_scenes(main.dataset)
     fidelity = measure_fidelity(images, scene, labels, load_model("tiny-segmenter"))
-    return DemoParts(config, dataset, kept, quality, fidelity, head, sampled, filtered)
+    return DemoParts(config, main, stress, kept, fidelity, head, sets[0], filtered)
 
 
 def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
-    """Return the figures of a demo as plain values; an AUROC is None where no label, or every label, is bad."""
-    iou, kept, dataset = parts.quality.iou, parts.kept, parts.dataset
-    bad = iou < BAD_IOU
-    aurocs = {name: auroc(column(dataset, f"uncertainty_{name}"), bad) for name in SCORES}
+    """Return the figures of a demo as plain values; an AUROC is None where no label, or every label, is bad.
+
+    ``uncertainty_auroc`` is measured on the stress set; ``uncertainty_rank_correlation`` (Spearman, of uncertainty and
+    label error) on the ordinary one.
+    """
+    iou, kept, dataset = parts.main.quality.iou, parts.kept, parts.main.dataset
+    bad, stress_bad = iou < BAD_IOU, parts.stress.quality.iou < BAD_IOU
+    aurocs = {name: auroc(parts.stress.score(name), stress_bad) for name in SCORES}
     names = {entry.id: entry.name for entry in dataset.info.classes}
-    before, after = parts.quality.by_class(), parts.quality.by_class(kept)
+    before, after = parts.main.quality.by_class(), parts.main.quality.by_class(kept)
     return {
         "label_iou": float(iou.mean()),
         "label_iou_filtered": float(iou[kept].mean()),
@@ -143,6 +171,11 @@ def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
         "uncertainty_score": DEFAULT_SCORE,
         "uncertainty_auroc": aurocs[DEFAULT_SCORE],
         "uncertainty_auroc_by_score": aurocs,
+        "uncertainty_rank_correlation": float(spearmanr(parts.main.score(DEFAULT_SCORE), 1 - iou).statistic),
+        "stress_truncation": parts.config.stress_truncation,
+        "stress_samples": len(parts.stress.dataset),
+        "stress_bad_labels": int(stress_bad.sum()),
+        "stress_label_iou": float(parts.stress.quality.iou.mean()),
         "psnr_db": parts.fidelity.psnr_db,
         "oracle_iou": parts.fidelity.oracle_iou,
         "images_per_second": parts.sampled.images_per_second,
@@ -157,13 +190,17 @@ def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
     }
 
 
-def column(dataset: Dataset, name: str) -> np.ndarray:
-    """Return an index column as float64."""
-    return np.asarray(dataset.table[name].to_numpy(), dtype=np.float64)
+def _stress_config(name: str, config: DemoConfig) -> SampleConfig:
+    return SampleConfig(
+        name, config.out, f"{name}-stress", per_class=config.stress_per_class, seed=config.seed,
+        truncation=Truncation(config.stress_truncation), head="demo", overwrite=config.overwrite,
+    )  # fmt: skip
 
 
 def _check_folder(out: Path) -> None:
     ours = {"datasets", "heads", "report.html", "report.json"}
     others = sorted(path.name for path in out.iterdir() if path.name not in ours) if out.is_dir() else []
     if others or (out.exists() and not out.is_dir()):
-        raise UsageError(f"{out} holds something else ({', '.join(others[:3]) or 'a file'})", "choose another folder: --out")
+        raise UsageError(
+            f"{out} holds something else ({', '.join(others[:3]) or 'a file'})", "choose another folder: --out"
+        )

@@ -15,7 +15,7 @@ from bdgan_cli.reporting.charts import paired_bars_chart, risk_coverage_chart, s
 from bdgan_cli.reporting.page import data_uri, inline, render_page
 
 if TYPE_CHECKING:
-    from bdgan_cli.workflows.demo import DemoParts
+    from bdgan_cli.workflows.demo import DemoParts, Judged
 
 _TILE_PX = 160
 _PER_CLASS = 8
@@ -24,33 +24,34 @@ _PER_CLASS = 8
 def write_page(parts: DemoParts, figures: dict[str, Any]) -> Path:
     """Write ``report.html`` into the demo's folder and return its path."""
     page = parts.config.out / "report.html"
-    iou, scores = parts.quality.iou, _scores(parts, DEFAULT_SCORE)
-    order = np.argsort(scores, kind="stable")
+    order = np.argsort(parts.stress.score(DEFAULT_SCORE), kind="stable")
     values = {
         "version": __version__,
         "figures": figures,
         "config": parts.config,
-        "rows": [_class_row(parts, entry.id, entry.name) for entry in parts.dataset.info.classes],
-        "doubtful": _tiles(parts, order[::-1][:16]),
-        "certain": _tiles(parts, order[:16]),
+        "rows": [_class_row(parts, entry.id, entry.name) for entry in parts.main.dataset.info.classes],
+        "doubtful": _tiles(parts.stress, order[::-1][:16]),
+        "certain": _tiles(parts.stress, order[:16]),
         "risk": inline(_risk_chart(parts)),
-        "scatter": inline(scatter_chart(scores, iou, parts.kept, DEFAULT_SCORE)),
+        "scatter": inline(scatter_chart(_clouds(parts), DEFAULT_SCORE)),
         "bars": inline(_bars(figures)),
     }
     page.write_text(render_page("demo.html", values), encoding="utf-8")
     return page
 
 
-def _scores(parts: DemoParts, name: str) -> np.ndarray:
-    return np.asarray(parts.dataset.table[f"uncertainty_{name}"].to_numpy(), dtype=np.float64)
+def _clouds(parts: DemoParts) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    named = {"truncation 0.9": parts.main, f"truncation {parts.config.stress_truncation:g}": parts.stress}
+    return {name: (judged.score(DEFAULT_SCORE), judged.quality.iou) for name, judged in named.items()}
 
 
 def _class_row(parts: DemoParts, class_id: int, name: str) -> dict[str, Any]:
-    rows = np.flatnonzero(parts.quality.class_ids == class_id)
-    iou, kept = parts.quality.iou[rows], parts.kept[rows]
+    quality = parts.main.quality
+    rows = np.flatnonzero(quality.class_ids == class_id)
+    iou, kept = quality.iou[rows], parts.kept[rows]
     return {
         "name": name,
-        "tiles": _tiles(parts, rows[:_PER_CLASS]),
+        "tiles": _tiles(parts.main, rows[:_PER_CLASS], parts.kept),
         "iou": float(iou.mean()),
         "filtered": float(iou[kept].mean()) if kept.any() else None,
         "worst": float(iou.min()),
@@ -58,33 +59,33 @@ def _class_row(parts: DemoParts, class_id: int, name: str) -> dict[str, Any]:
     }
 
 
-def _tiles(parts: DemoParts, rows: np.ndarray) -> list[dict[str, Any]]:
-    scores = _scores(parts, DEFAULT_SCORE)
+def _tiles(judged: Judged, rows: np.ndarray, kept: np.ndarray | None = None) -> list[dict[str, Any]]:
+    scores = judged.score(DEFAULT_SCORE)
     tiles = []
     for row in rows.tolist():
-        key = parts.quality.keys[row]
-        record = parts.dataset.read(key, ("image", "mask"))
+        key = judged.quality.keys[row]
+        record = judged.dataset.read(key, ("image", "mask"))
         assert record.image is not None
         picture = draw_tile(Tile(record.image, record.mask, ""), _TILE_PX)
         tiles.append(
             {
                 "src": data_uri(picture),
                 "key": key,
-                "iou": float(parts.quality.iou[row]),
+                "iou": float(judged.quality.iou[row]),
                 "score": float(scores[row]),
-                "dropped": not bool(parts.kept[row]),
+                "dropped": kept is not None and not kept[row],
             }
         )
     return tiles
 
 
 def _risk_chart(parts: DemoParts) -> str:
-    error = 1 - parts.quality.iou
+    iou = parts.stress.quality.iou
     ordered = [DEFAULT_SCORE, *(name for name in SCORES if name != DEFAULT_SCORE)]
-    curves = {name: risk_coverage(_scores(parts, name), parts.quality.iou) for name in ordered}
-    ideal = risk_coverage(error, parts.quality.iou)
+    curves = {name: risk_coverage(parts.stress.score(name), iou) for name in ordered}
+    ideal = risk_coverage(1 - iou, iou)
     risks = {name: curve.risk for name, curve in curves.items()}
-    return risk_coverage_chart(ideal.coverage, risks, ideal.risk, float(error.mean()))
+    return risk_coverage_chart(ideal.coverage, risks, ideal.risk, float(1 - iou.mean()))
 
 
 def _bars(figures: dict[str, Any]) -> str:

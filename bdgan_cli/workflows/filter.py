@@ -104,14 +104,18 @@ def judge(dataset: Dataset, config: FilterConfig) -> list[Verdict]:
             groups = np.zeros_like(groups)
         verdicts.append(Verdict("uncertain", most_uncertain(scores, groups, config.drop_uncertain), scores))
     if not verdicts:
-        raise UsageError("no rule was given", "use --drop-uncertain 0.1, --min-area, --max-components or --min-confidence")
+        raise UsageError(
+            "no rule was given", "use --drop-uncertain 0.1, --min-area, --max-components or --min-confidence"
+        )
     return verdicts
 
 
 def _column(dataset: Dataset, name: str) -> Floats:
     """Read a column that must hold numbers."""
     if name not in dataset.table.column_names:
-        raise DataError(f"{dataset.root} has no column {name}", "sample it again with this version, or choose another rule")
+        raise DataError(
+            f"{dataset.root} has no column {name}", "sample it again with this version, or choose another rule"
+        )
     values = np.asarray(dataset.table[name].to_numpy(), dtype=np.float64)
     if len(values) and np.isnan(values).all():
         raise DataError(

@@ -68,7 +68,9 @@ class Labeller:
         pictures = images_to_uint8(images).cpu().numpy()
         finite = bool(torch.isfinite(images).all())
         labels = masks.cpu().numpy() if masks is not None else None
-        columns = {name: values.cpu().numpy() for name, values in scores.items()}
+        columns = {f"uncertainty_{name}": values.cpu().numpy() for name, values in scores.items()}
+        if scores:
+            columns["uncertainty"] = columns[f"uncertainty_{DEFAULT_SCORE}"]
         self.network_seconds += time.perf_counter() - started
 
         if not finite:
@@ -78,7 +80,9 @@ class Labeller:
             )
         if self.plan.labels == "exact" and isinstance(self.generator, KnowsTruth):
             labels = self.generator.truth(latents).cpu().numpy()
-        return self._samples(batch, indices, latents, pictures, labels, columns, confidence)
+        if confidence is not None:
+            columns["classifier_score"] = confidence
+        return self._samples(indices[: batch.wanted], latents, pictures, labels, columns)
 
     def _select(self, batch: Batch) -> tuple[list[int], Latents, np.ndarray | None]:
         """Draw the candidates; with rejection, keep those the classifier trusts most."""
@@ -108,37 +112,32 @@ class Labeller:
 
     def _samples(
         self,
-        batch: Batch,
         indices: list[int],
         latents: Latents,
         pictures: np.ndarray,
         labels: np.ndarray | None,
         columns: dict[str, np.ndarray],
-        confidence: np.ndarray | None,
     ) -> list[Sample]:
-        plan, info = self.plan, self.generator.classes[batch.class_id]
-        values = latents.values.cpu().numpy()
+        """Cut a batch's arrays into samples, one for each index."""
+        plan = self.plan
+        values, classes = latents.values.cpu().numpy(), latents.class_ids.tolist()
         samples = []
-        for row in range(batch.wanted):
-            scores = {f"uncertainty_{name}": float(column[row]) for name, column in columns.items()}
-            if columns:
-                scores["uncertainty"] = float(columns[DEFAULT_SCORE][row])
-            if confidence is not None:
-                scores["classifier_score"] = float(confidence[row])
+        for row, index in enumerate(indices):
+            info = self.generator.classes[classes[row]]
             samples.append(
                 Sample(
-                    key=make_key(info.wnid or str(info.id), plan.seed, indices[row]),
+                    key=make_key(info.wnid or str(info.id), plan.seed, index),
                     class_id=info.id,
                     wnid=info.wnid,
                     split="train",
                     image=pictures[row],
                     mask=None if labels is None else labels[row],
                     latent=values[row],
-                    index=indices[row],
+                    index=index,
                     seed=plan.seed,
                     truncation=plan.truncation.value,
                     truncation_mode=plan.truncation.mode,
-                    scores=scores,
+                    scores={name: float(column[row]) for name, column in columns.items()},
                 )
             )
         return samples

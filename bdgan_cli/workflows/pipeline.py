@@ -1,6 +1,6 @@
 """Compute, encode and write at the same time, with bounded memory and in the plan's order.
 
-    batches ──► compute threads (one batch each) ──► encode threads ──► the caller writes whole shards
+batches ──► compute threads (one batch each) ──► encode threads ──► the caller writes whole shards
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from bdgan_cli.workflows.pipeline import overlapped
 from bdgan_cli.workflows.sample_plan import LABELS, SamplePlan, estimated_bytes
 from bdgan_cli.workflows.selection import select_classes
 
+PAPER_TRUNCATION = Truncation(0.9)
+
 
 @dataclass(frozen=True)
 class SampleConfig:
@@ -53,7 +55,7 @@ class SampleConfig:
     name: str | None = None
     classes: str = "all"
     per_class: int = 100
-    truncation: Truncation = Truncation(0.9)
+    truncation: Truncation = PAPER_TRUNCATION
     seed: int = 0
     head: str | None = None
     labels: str = "ensemble"
@@ -131,7 +133,11 @@ def sample(config: SampleConfig, report: Reporter | None = None) -> SampleResult
     generator = load_generator(config.generator, runtime.device)
     plan = plan_sample(config, generator)
     head_path = _choose_head(config, report)
-    head = load_head(head_path, config.generator, find_card(config.generator).sha256, runtime.device) if head_path else None
+    head = (
+        load_head(head_path, config.generator, find_card(config.generator).sha256, runtime.device)
+        if head_path
+        else None
+    )
     classifier = load_model(plan.classifier, "classifier", runtime.device) if plan.classifier else None
     labeller = Labeller(generator, head.ensemble if head else None, classifier, plan)
 
@@ -188,7 +194,7 @@ def describe(config: SampleConfig, plan: SamplePlan, generator: Generator, head:
         image_size=generator.image_size,
         generator=ModelRef(card.name, card.sha256),
         head=ModelRef(head.name, head.sha256) if head else None,
-        plan=plan.to_json(),
+        plan=plan.to_json() | {"classifier_sha256": find_card(plan.classifier).sha256 if plan.classifier else ""},
         licence=card.licence,
         provenance=card.origin or card.summary,
     )

@@ -73,7 +73,9 @@ class SamplePlan:
                 f"use --shard-size {self.batch * max(1, self.shard_size // max(1, self.batch))}",
             )
         if self.reject and not self.classifier:
-            raise UsageError("--reject needs a classifier, and none is known for this generator", "use --classifier NAME")
+            raise UsageError(
+                "--reject needs a classifier, and none is known for this generator", "use --classifier NAME"
+            )
         candidates_per_batch(self.batch, self.reject)
 
     @property
@@ -111,5 +113,3 @@ def estimated_bytes(plan: SamplePlan, image_size: int, latent_values: int) -> in
     # Each tar member is padded to 512 bytes behind a header of 512.
     overhead = 4 * 768 + 400
     return int(plan.samples * (per_pixel * image_size**2 + mask + 4 * latent_values + overhead))
-
-

@@ -43,7 +43,9 @@ def _select_part(part: str, classes: Sequence[ClassInfo]) -> list[int]:
         return _select_name(part, classes)
     unknown = [class_id for class_id in wanted if class_id not in known]
     if unknown:
-        raise UsageError(f"class {unknown[0]} does not exist: ids are {min(known)} to {max(known)}", "use --classes all")
+        raise UsageError(
+            f"class {unknown[0]} does not exist: ids are {min(known)} to {max(known)}", "use --classes all"
+        )
     return wanted
 
 

@@ -7,8 +7,10 @@ from bdgan_cli.errors import UsageError
 from bdgan_cli.generators.latents import draw_normal
 from bdgan_cli.interfaces import Truncation
 
+NONE = Truncation(1.0)
 
-def draw(class_ids, indices, seed=0, truncation=Truncation(1.0), dim=16):
+
+def draw(class_ids, indices, seed=0, truncation=NONE, dim=16):
     return draw_normal("family", class_ids, indices, seed, truncation, dim).values
 
 

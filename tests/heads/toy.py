@@ -7,9 +7,7 @@ import torch
 from bdgan_cli.interfaces import ClassInfo, Features, FeatureSpec, Latents, Tap, Truncation
 
 SIZE = 16
-SPEC = FeatureSpec(
-    (Tap("a", 6, 1, 1), Tap("b", 5, 4, 4), Tap("c", 4, 4, 4), Tap("d", 4, 8, 8), Tap("e", 3, 16, 16)), 7
-)
+SPEC = FeatureSpec((Tap("a", 6, 1, 1), Tap("b", 5, 4, 4), Tap("c", 4, 4, 4), Tap("d", 4, 8, 8), Tap("e", 3, 16, 16)), 7)
 UNCONDITIONAL = FeatureSpec(SPEC.taps, 0)
 BIGGAN_512 = FeatureSpec(
     tuple(

@@ -14,7 +14,7 @@ from bdgan_cli.weights.card import WeightFile, all_cards, find_card, read_card
 from bdgan_cli.weights.files import check, load_weights, read_tensors
 from bdgan_cli.weights.registry import load_generator, load_model
 
-TOY_MODULE = '''
+TOY_MODULE = """
 import torch
 from bdgan_cli.interfaces import ClassInfo, Features, FeatureSpec, Latents, Tap
 
@@ -35,7 +35,7 @@ class Toy:
 
 def build(card, files, device):
     return Toy()
-'''
+"""
 TOY_METADATA = """
 [project]
 name = "bdgan-toy"
@@ -159,7 +159,11 @@ def test_weights_of_another_network_are_refused(tmp_path, tensors, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("name = ", "not valid"), ('name = "x"', "missing"), ('name="x"\nkind="poem"\nfamily="x"\nbuilder="a:b"', "kind 'poem'")],
+    [
+        ("name = ", "not valid"),
+        ('name = "x"', "missing"),
+        ('name="x"\nkind="poem"\nfamily="x"\nbuilder="a:b"', "kind 'poem'"),
+    ],
 )
 def test_broken_cards_are_refused(tmp_path, text, message):
     path = tmp_path / "x.toml"

@@ -165,7 +165,9 @@ def test_a_preview_computes_nothing_and_says_what_would_be(workspace):
     assert not (workspace / "datasets").exists()
     made = sample(SampleConfig(workspace=workspace, per_class=20))
     size = sum(path.stat().st_size for path in (made.folder / "shards").iterdir())
-    assert preview_sample(SampleConfig(workspace=workspace, per_class=20)).bytes_estimate == pytest.approx(size, rel=0.5)
+    assert preview_sample(SampleConfig(workspace=workspace, per_class=20)).bytes_estimate == pytest.approx(
+        size, rel=0.5
+    )
 
 
 def test_pictures_that_are_not_finite_are_an_error(workspace, monkeypatch):
