@@ -4,8 +4,8 @@
     python -m benchmarks.factory sample-64 --rounds 5
     python -m benchmarks.factory --json out.json
 
-Each side of a case runs in a process of its own, ours and plain in turn; the ratio of each pair is what counts, since the speed
-of a machine drifts. The last case runs the real command and reports the share of time outside the networks.
+Each side of a case runs in a process of its own, ours and plain in turn; the ratio of each pair is what counts, since
+the speed of a machine drifts. The last case runs the real command and reports the share of time outside the networks.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m benchmarks.sides CASE SIDE UNITS
 
-prints one JSON object: seconds for UNITS units of work after one warm-up unit, and the process's peak memory.
-The plain side is the straightforward way: every member is a network of its own, run behind a generator pass of its own, with
-torch's default threads and allocator.
+prints one JSON object: seconds for UNITS units of work after one warm-up unit, and the process's peak memory. The
+plain side is the straightforward way: every member is a network of its own, run behind a generator pass of its own,
+with torch's default threads and allocator.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def train_ours(generator: Generator, batch: int, units: int) -> float:
 
 
 def train_plain(generator: Generator, batch: int, units: int) -> float:
-    """Make ``units`` steps of one official head, its features made anew for every batch; return 16 times the seconds."""
-    return MEMBERS * timed_training(generator, "official", [0], units, cache_bytes=0)
+    """Make ``units`` steps of an official head, with features made anew for every batch; return 16 times the
+    seconds.""" return MEMBERS * timed_training(generator, "official", [0], units, cache_bytes=0)
 
 
 def timed_training(generator: Generator, arch: str, members: list[int], units: int, cache_bytes: int) -> float:

@@ -2,8 +2,8 @@
 
     python tools/check_tiny_biggan.py --picture /tmp/tiny-biggan.png
 
-Fails (exit 1) unless PSNR >= 33 dB, oracle IoU >= 0.98 on renders, >= 0.95 on generated pictures and >= 0.90 in the worst
-class, all at truncation 0.9.
+Fails (exit 1) unless PSNR >= 33 dB, oracle IoU >= 0.98 on renders, >= 0.95 on generated pictures and >= 0.90 in the
+worst class, all at truncation 0.9.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python tools/train_tiny_biggan.py --checkpoint /tmp/tiny-biggan.pt
     python tools/train_tiny_biggan.py --checkpoint /tmp/tiny-biggan.pt --resume
 
-About 75 minutes on one CPU core (0.25 s a step). The network is BigGAN-deep without spectral norm; its batch norms keep
-statistics measured once at the start, so training and inference compute the same function. Three things make it fast:
-auxiliary outputs that read the signed distance field off the inner layers and fade out, a loss that weighs edges, and a high
-peak learning rate in two cosine cycles.
+About 75 minutes on one CPU core (0.25 s a step). The network is BigGAN-deep without spectral norm; its batch norms
+keep statistics measured once at the start, so training and inference compute the same function. Three things make it
+fast: auxiliary outputs that read the signed distance field off the inner layers and fade out, a loss that weighs
+edges, and a high peak learning rate in two cosine cycles.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def demo(
         terminal.emit_json({**result.figures, "page": result.page})
         return
     shown = (
-        "label_iou", "label_iou_filtered", "uncertainty_auroc", "psnr_db", "images_per_second", "seconds", "peak_memory_gb",
+        "label_iou", "label_iou_filtered", "uncertainty_auroc", "psnr_db", "images_per_second", "seconds",
+        "peak_memory_gb",
     )  # fmt: skip
     terminal.table(
         "Label quality against the exact masks", ["figure", "value"], [(k, result.figures[k]) for k in shown]

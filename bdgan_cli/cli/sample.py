@@ -70,7 +70,8 @@ def sample(
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    from bdgan_cli.workflows.sample import SampleConfig, Truncation, preview_sample
+    from bdgan_cli.interfaces import Truncation
+    from bdgan_cli.workflows.sample import SampleConfig, preview_sample
     from bdgan_cli.workflows.sample import sample as run
 
     if no_labels and exact_labels:
@@ -85,7 +86,8 @@ def sample(
         preview = preview_sample(config, report)
         facts = {
             "dataset": str(preview.folder), "samples": preview.plan.samples, "classes": len(preview.plan.classes),
-            "shards": preview.shards, "head": str(preview.head or ""), "megabytes_estimate": preview.bytes_estimate / 1e6,
+            "shards": preview.shards, "head": str(preview.head or ""),
+            "megabytes_estimate": preview.bytes_estimate / 1e6,
             "plan": preview.plan.to_json(),
         }  # fmt: skip
     else:

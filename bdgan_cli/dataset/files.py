@@ -23,9 +23,9 @@ _HINTS = {
     errno.ENOSPC: "free some space and run the same command again: finished shards are kept",
     errno.EDQUOT: "free some of your quota and run the same command again: finished shards are kept",
     errno.EFBIG: "raise the file size limit (ulimit -f) and run the same command again: finished shards are kept",
-    errno.EROFS: "choose a folder on a writable file system with --out",
-    errno.EACCES: "choose a folder that you may write to with --out",
-    errno.EPERM: "choose a folder that you may write to with --out",
+    errno.EROFS: "choose a folder on a writable file system",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
 }
 _counter = itertools.count()
 
@@ -147,7 +147,7 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         message = f"another process is writing to {path.parent}"
-        raise BdganError(message, "wait until it is done, or choose another --out") from error
+        raise BdganError(message, "wait until it is done, or choose another name for the dataset") from error
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
             raise

@@ -161,13 +161,15 @@ def refuse_foreign_folder(root: Path) -> None:
         UsageError: If it is a file, or a folder with other content and no ``dataset.json``.
     """
     if root.exists() and not root.is_dir():
-        raise UsageError(f"expected a folder for the dataset, got the file {root}", "choose another --out")
+        raise UsageError(
+            f"expected a folder for the dataset, got the file {root}", "choose another name for the dataset"
+        )
     if not root.is_dir() or (root / INFO_FILE).is_file():
         return
     others = sorted(path.name for path in root.iterdir() if not files.is_ours(path))
     if others:
         found = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        raise UsageError(f"{root} holds something else: {found}; no {INFO_FILE}", "choose another --out")
+        raise UsageError(f"{root} holds something else: {found}; no {INFO_FILE}", "choose another name for the dataset")
 
 
 def _append(file: Any, stem: str, sample: EncodedSample) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Rejection sampling by a classifier's confidence in the conditioning class (VQ-VAE-2, section 3.3; paper A.1).
 
-The paper gives a "rejection rate" of 0.9 without saying more. Here a rate r means: of every group of candidates the share r
-with the lowest confidence is dropped. Groups have a fixed composition, so the choice does not depend on how many samples are
-asked for.
+The paper gives a "rejection rate" of 0.9 without saying more. Here a rate r means: of every group of candidates the
+share r with the lowest confidence is dropped. Groups have a fixed composition, so the choice does not depend on how
+many samples are asked for.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class Verdict(NamedTuple):
 def most_uncertain(values: Floats, groups: NDArray[np.int64], share: float) -> Bools:
     """Mark the given share of the highest values within each group.
 
-    Of n samples the ``round(n * share)`` highest go; ties go in favour of the earlier sample. Unlike DatasetGAN's filter it
-    leaves the most certain samples alone.
+    Of n samples the ``round(n * share)`` highest go; ties go in favour of the earlier sample. Unlike DatasetGAN's
+    filter it leaves the most certain samples alone.
 
     Args:
         values: N image scores.

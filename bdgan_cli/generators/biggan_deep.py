@@ -1,9 +1,9 @@
 """BigGAN-deep with features, on the model classes of ``pytorch_pretrained_biggan``.
 
-The package's modules hold the weights; this file runs them, because the package publishes no features, mixes neighbouring
-batch-norm statistics the wrong way round, takes one truncation per batch and computes 128 RGB channels to keep 3. For
-inference spectral norm is baked into the weights, and each conditional batch norm is one affine map whose gain and bias all
-come from a single matrix product.
+The package's modules hold the weights; this file runs them, because the package publishes no features, mixes
+neighbouring batch-norm statistics the wrong way round, takes one truncation per batch and computes 128 RGB channels
+to keep 3. For inference spectral norm is baked into the weights, and each conditional batch norm is one affine map
+whose gain and bias all come from a single matrix product.
 """
 
 from __future__ import annotations
@@ -103,15 +103,15 @@ class BigGANDeep:
             x = x[:, : x.shape[1] // 2]
         if block.up_sample:
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        h += x
-        return h
+        out: Tensor = h.add_(x)
+        return out
 
 
 def statistics(norm: BigGANBatchNorm, truncations: Tensor) -> tuple[Tensor, Tensor]:
     """Interpolate a batch norm's statistics at each sample's truncation.
 
-    The statistics stand for truncations 0, step, ..., 1. A truncation above 1 uses those of 1, since none were published
-    beyond. The package weighs the two neighbours the wrong way round; here the nearer one weighs more.
+    The statistics stand for truncations 0, step, ..., 1. A truncation above 1 uses those of 1, since none were
+    published beyond. The package weighs the two neighbours the wrong way round; here the nearer one weighs more.
 
     Returns:
         Mean and variance, each (N, C).

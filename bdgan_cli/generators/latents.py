@@ -1,8 +1,8 @@
 """Latents as a pure function of a sample's name.
 
-A counter-based stream (Philox) is keyed by (generator family, seed, class, index); its raw bits become uniforms and, by the
-inverse normal distribution, normals. Nothing depends on a batch, a rank or the order of work, and no rejection loop is
-needed: ``threshold`` maps the uniforms into the truncated distribution directly.
+A counter-based stream (Philox) is keyed by (generator family, seed, class, index); its raw bits become uniforms and,
+by the inverse normal distribution, normals. Nothing depends on a batch, a rank or the order of work, and no rejection
+loop is needed: ``threshold`` maps the uniforms into the truncated distribution directly.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def risk_coverage_chart(coverage: Floats, curves: dict[str, Floats], ideal: Floa
             )
         axes.set(xlabel="share of samples kept", ylabel="mean label error (1 - IoU)", title="Risk and coverage")
         axes.set_xlim(0, 1)
-        axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=8)
+        axes.set_ylim(bottom=0, top=1.45 * random)
+        axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper center", columnspacing=1.2)
     return svg[0]
 
 
@@ -67,7 +67,7 @@ def scatter_chart(clouds: dict[str, tuple[Floats, Floats]], score_name: str) -> 
         axes.set(xlabel=f"uncertainty ({score_name})", ylabel="IoU with the exact mask", title="Uncertainty and truth")
         if all((scores > 0).all() for scores, _ in clouds.values()):
             axes.set_xscale("log")
-        axes.legend(frameon=False, fontsize=8, loc="lower left")
+        axes.legend(frameon=False, fontsize=8, loc="lower left", markerscale=2.5)
     return svg[0]
 
 
@@ -81,7 +81,7 @@ def paired_bars_chart(names: Sequence[str], before: Floats, after: Floats) -> st
         axes.set_ylim(max(0.0, float(np.floor(low * 10 - 0.5) / 10)), 1.0)
         axes.set_xticks(place, names)
         axes.set(ylabel="mean IoU", title="Label quality by class")
-        axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
     return svg[0]
 
 

@@ -1,8 +1,8 @@
 """The procedural world: ``render(latents, labels) -> images, masks``.
 
-Every property of a picture (pose, shading, colours, background) is a smooth, bounded function of one entry of the latent
-z ~ N(0, I), so a generator trained to follow the renderer inherits an exact mask for each of its samples.
-Axis legend: N pictures, 3 colour channels, H rows, W columns.
+Every property of a picture (pose, shading, colours, background) is a smooth, bounded function of one entry of the
+latent z ~ N(0, I), so a generator trained to follow the renderer inherits an exact mask for each of its samples. Axis
+legend: N pictures, 3 colour channels, H rows, W columns.
 """
 
 from __future__ import annotations

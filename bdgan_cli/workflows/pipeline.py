@@ -23,7 +23,8 @@ def overlapped(
 ) -> Iterator[list[Encoded]]:
     """Yield the encoded results of each piece of work, in order.
 
-    At most ``2 * workers + 2`` pieces are under way, so a slow disk holds the computation back instead of filling memory.
+    At most ``2 * workers + 2`` pieces are under way, so a slow disk holds the computation back instead of filling
+    memory.
 
     Args:
         work: Pieces of work, taken lazily.

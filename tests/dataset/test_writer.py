@@ -93,7 +93,7 @@ def test_another_plan_is_refused_with_the_difference(toy: Path, change: dict[str
     with pytest.raises(UsageError) as caught:
         open_for_writing(toy, make_info(**change))
     assert message in caught.value.message
-    assert caught.value.hint == "--overwrite or another --out"
+    assert caught.value.hint == "use --overwrite, or another name for the new dataset"
     assert caught.value.exit_code == 2
     assert contents(toy) == before
 
