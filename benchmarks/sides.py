@@ -86,8 +86,8 @@ def train_ours(generator: Generator, batch: int, units: int) -> float:
 
 
 def train_plain(generator: Generator, batch: int, units: int) -> float:
-    """Make ``units`` steps of an official head, with features made anew for every batch; return 16 times the
-    seconds.""" return MEMBERS * timed_training(generator, "official", [0], units, cache_bytes=0)
+    """Make ``units`` steps of an official head, features made anew each time; return 16 times the seconds."""
+    return MEMBERS * timed_training(generator, "official", [0], units, cache_bytes=0)
 
 
 def timed_training(generator: Generator, arch: str, members: list[int], units: int, cache_bytes: int) -> float:

@@ -26,7 +26,7 @@ import_app = typer.Typer(help="Bring in data of other layouts.", no_args_is_help
 data_app.add_typer(import_app, name="import")
 
 DatasetArgument = Annotated[
-    str | None, typer.Argument(metavar="[PATH[@VIEW]]", help="Dataset or view; the newest of the workspace by default.")
+    str | None, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view; the newest of the workspace by default.")
 ]
 
 

@@ -75,8 +75,8 @@ class Labeller:
 
         if not finite:
             raise DataError(
-                f"{self.generator.name} made a picture that is not finite (class {batch.class_id}, index {indices[0]}
-                on)", "verify its weights: bdgan models verify",
+                f"{self.generator.name} made a picture that is not finite: class {batch.class_id}, index {indices[0]}...",
+                "verify its weights: bdgan models verify",
             )
         if self.plan.labels == "exact" and isinstance(self.generator, KnowsTruth):
             labels = self.generator.truth(latents).cpu().numpy()
