@@ -75,7 +75,7 @@ class Labeller:
 
         if not finite:
             raise DataError(
-                f"{self.generator.name} made a picture that is not finite: class {batch.class_id}, index {indices[0]}...",
+                f"{self.generator.name} made a picture that is not finite: class {batch.class_id}, index {indices[0]}",
                 "verify its weights: bdgan models verify",
             )
         if self.plan.labels == "exact" and isinstance(self.generator, KnowsTruth):
