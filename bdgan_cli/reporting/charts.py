@@ -93,6 +93,11 @@ def _chart(width: float, height: float) -> Iterator[tuple[Axes, list[str]]]:
         figure = Figure(figsize=(width, height), dpi=150)
         yield figure.subplots(), svg
         stream = io.StringIO()
-        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+        figure.savefig(
+            stream,
+            format="svg",
+            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
+            transparent=True,
+        )
     text = stream.getvalue()
     svg.append(text[text.index("<svg") :])

@@ -44,6 +44,7 @@ class DemoConfig:
             label is bad, so whether the uncertainty finds bad ones can only be told there.
         stress_per_class: Samples of each class in that set.
         seed: Names all random streams.
+        head_steps: Training steps; the preset's if None.
         overwrite: Start anew in a folder that holds a demo.
     """
 
@@ -55,6 +56,7 @@ class DemoConfig:
     seed: int = 0
     stress_truncation: float = 2.0
     stress_per_class: int = 50
+    head_steps: int | None = None
     overwrite: bool = False
 
 
@@ -115,7 +117,7 @@ def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
     head = train_head(
         TrainHeadConfig(
             name, annotated.folder, config.out, members=config.members, seed=config.seed, name="demo",
-            resume=not config.overwrite, overwrite=config.overwrite,
+            steps=config.head_steps, resume=not config.overwrite, overwrite=config.overwrite,
         ),
         report,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bdgan_cli.evaluation.ranking import auroc, risk_coverage
@@ -8,6 +8,7 @@ from bdgan_cli.evaluation.ranking import auroc, risk_coverage
 rows = st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.floats(0, 1)), min_size=1, max_size=30)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_auroc_is_the_share_of_pairs_in_order(rows):
     scores, bad = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
@@ -16,6 +17,7 @@ def test_auroc_is_the_share_of_pairs_in_order(rows):
     assert auroc(scores, bad) == (None if expected is None else pytest.approx(expected))
 
 
+@settings(deadline=None)
 @given(rows)
 def test_auroc_is_mirrored_and_keeps_under_a_rising_map(rows):
     scores, bad = np.array([r[0] for r in rows], float), np.array([r[1] for r in rows])
@@ -25,6 +27,7 @@ def test_auroc_is_mirrored_and_keeps_under_a_rising_map(rows):
         assert auroc(np.exp(scores), bad) == pytest.approx(area)
 
 
+@settings(deadline=None)
 @given(rows)
 def test_risk_is_the_mean_defect_of_the_most_certain(rows):
     scores, quality = np.array([r[0] for r in rows]), np.array([r[2] for r in rows])
