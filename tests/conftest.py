@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import NamedTuple, Protocol
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# A shell starts background jobs with SIGINT ignored, and children inherit that: tests of Ctrl-C need the usual handler.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported; test workers share the cores
 
