@@ -81,7 +81,7 @@ def sample(
         gen, workspace, name, classes, per_class, Truncation(trunc, trunc_mode), seed, head, labels, reject, classifier,
         batch, shard_size, image_format, device, workers, overwrite,
     )  # fmt: skip
-    report = terminal.reporter(quiet)
+    report = terminal.reporter(quiet or not terminal.is_first_process())
     if dry_run:
         preview = preview_sample(config, report)
         facts = {
@@ -96,6 +96,8 @@ def sample(
             "dataset": str(result.folder), "samples": result.samples, "made": result.made, "seconds": result.seconds,
             "images_per_second": result.images_per_second, "network_share": result.network_share,
         }  # fmt: skip
+    if not terminal.is_first_process():
+        return
     if as_json:
         terminal.emit_json(facts)
     else:

@@ -28,6 +28,12 @@ def reporter(quiet: bool = False) -> Reporter:
     return BarReporter() if _draws(sys.stderr) else LineReporter()
 
 
+def is_first_process() -> bool:
+    """Tell whether this is the only process of its job, or the one of several (torchrun, SLURM) that speaks."""
+    rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"
+    return rank == "0"
+
+
 def say(text: str) -> None:
     """Print one line of the result on stdout."""
     sys.stdout.write(f"{text}\n")
