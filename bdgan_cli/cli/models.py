@@ -18,7 +18,7 @@ def list_models(as_json: JsonOption = False) -> None:
     """List every model: built-in ones and those of installed packages."""
     from bdgan_cli.weights.card import all_cards
 
-    cards = sorted(all_cards().values(), key=lambda card: (card.kind, card.name))
+    cards = sorted(all_cards().values(), key=lambda card: (card.kind != "generator", card.kind, card.name))
     if as_json:
         terminal.emit_json({"models": [_fields(card) for card in cards]})
         return
