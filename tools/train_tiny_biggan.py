@@ -32,7 +32,7 @@ from bdgan_cli.shapes.world import CLASS_NAMES, LATENT_DIM, Scene, render
 BATCH = 32
 PEAK_RATE = 5e-3
 WARM_UP_STEPS = 300
-CYCLES = (900, 16000)
+CYCLES = (900, 16300)
 # Layer of the generator -> side of the square of pixels that one of its cells must describe.
 AUXILIARY = {"2": 8, "5": 4, "7": 2}
 FAR_PX = 12.0
@@ -187,7 +187,9 @@ def main() -> None:
         nn.utils.clip_grad_norm_(student.model.parameters(), 1.0)
         optimiser.step()
         keep = min(0.999, step / (step + 100))
-        torch._foreach_lerp_(list(averaged.parameters()), list(student.parameters()), 1 - keep)
+        with torch.no_grad():
+            for mean, weight in zip(averaged.parameters(), student.parameters(), strict=True):
+                mean.lerp_(weight, 1 - keep)
         if (step + 1) % 500 == 0 or step + 1 == sum(CYCLES):
             seconds = time.perf_counter() - started
             print(
