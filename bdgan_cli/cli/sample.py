@@ -59,6 +59,7 @@ def sample(
     batch: Annotated[int, typer.Option(min=1, help="Samples computed together; part of what fixes the bytes.")] = 10,
     shard_size: Annotated[int, typer.Option(min=1, help="Samples of a class in one shard.")] = 100,
     image_format: Annotated[str, typer.Option(help="'png', 'jpg' or 'webp'.")] = "png",
+    precision: Annotated[str, typer.Option(help="'float32', or 'bfloat16' for speed on GPUs.")] = "float32",
     device: DeviceOption = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Batches at once on a CPU; default: one per core.")] = None,
     overwrite: OverwriteOption = False,
@@ -79,7 +80,7 @@ def sample(
     labels = "none" if no_labels else "exact" if exact_labels else "ensemble"
     config = SampleConfig(
         gen, workspace, name, classes, per_class, Truncation(trunc, trunc_mode), seed, head, labels, reject, classifier,
-        batch, shard_size, image_format, device, workers, overwrite,
+        batch, shard_size, image_format, precision, device, workers, overwrite,
     )  # fmt: skip
     report = terminal.reporter(quiet or not terminal.is_first_process())
     if dry_run:

@@ -39,6 +39,7 @@ class Labeller:
         ensemble: Labels them; None for exact labels or none.
         classifier: Scores them; None for no score.
         plan: What to make.
+        device: Where the networks compute.
         network_seconds: Time spent in networks so far, summed over threads.
     """
 
@@ -46,6 +47,7 @@ class Labeller:
     ensemble: HeadEnsemble | None
     classifier: Classifier | None
     plan: SamplePlan
+    device: torch.device = torch.device("cpu")  # noqa: RUF009  (a device is immutable)
     network_seconds: float = 0.0
 
     @torch.inference_mode()
@@ -57,14 +59,15 @@ class Labeller:
         """
         started = time.perf_counter()
         indices, latents, confidence = self._select(batch)
-        images, features = self.generator.synthesize(latents)
         scores: dict[str, Tensor] = {}
         masks: Tensor | None = None
-        if self.ensemble is not None:
-            votes = read_votes(self.ensemble(features))
-            masks, scores = votes.labels_NHW, score_votes(votes)
+        with self._precision():
+            images, features = self.generator.synthesize(latents)
+            if self.ensemble is not None:
+                votes = read_votes(self.ensemble(features))
+                masks, scores = votes.labels_NHW, score_votes(votes)
         if confidence is None and self.classifier is not None:
-            confidence = self._confidence(images, latents)
+            confidence = self._confidence(images.float(), latents)
         pictures = images_to_uint8(images).cpu().numpy()
         finite = bool(torch.isfinite(images).all())
         labels = masks.cpu().numpy() if masks is not None else None
@@ -84,6 +87,11 @@ class Labeller:
             columns["classifier_score"] = confidence
         return self._samples(indices[: batch.wanted], latents, pictures, labels, columns)
 
+    def _precision(self) -> torch.autocast:
+        """Return the context in which generator and heads compute."""
+        enabled = self.plan.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+
     def _select(self, batch: Batch) -> tuple[list[int], Latents, np.ndarray | None]:
         """Draw the candidates; with rejection, keep those the classifier trusts most."""
         indices = list(batch.candidates)
@@ -99,8 +107,9 @@ class Labeller:
 
     def _candidate_confidence(self, latents: Latents, start: int, size: int) -> np.ndarray:
         part = latents.take(torch.arange(start, min(start + size, len(latents.class_ids))))
-        images, _ = self.generator.synthesize(part)
-        return self._confidence(images, part)
+        with self._precision():
+            images, _ = self.generator.synthesize(part)
+        return self._confidence(images.float(), part)
 
     def _confidence(self, images: Tensor, latents: Latents) -> np.ndarray:
         """Return the classifier's probability of the conditioning class, float32 (N,)."""

@@ -45,6 +45,7 @@ class SampleConfig:
         batch: Samples computed together.
         shard_size: Samples of a class written together; a multiple of ``batch``.
         image_format: ``png``, ``jpg`` or ``webp``.
+        precision: ``float32``, or ``bfloat16`` for autocast networks.
         device: See :func:`start_runtime`.
         workers: Batches computed at once on a CPU; by default one per core.
         overwrite: Replace a dataset of another plan.
@@ -64,6 +65,7 @@ class SampleConfig:
     batch: int = 10
     shard_size: int = 100
     image_format: str = "png"
+    precision: str = "float32"
     device: str = "auto"
     workers: int | None = None
     overwrite: bool = False
@@ -139,7 +141,7 @@ def sample(config: SampleConfig, report: Reporter | None = None) -> SampleResult
         else None
     )
     classifier = load_model(plan.classifier, "classifier", runtime.device) if plan.classifier else None
-    labeller = Labeller(generator, head.ensemble if head else None, classifier, plan)
+    labeller = Labeller(generator, head.ensemble if head else None, classifier, plan, runtime.device)
 
     folder = _folder(config)
     info = describe(config, plan, generator, head)
@@ -180,6 +182,7 @@ def plan_sample(config: SampleConfig, generator: Generator) -> SamplePlan:
         batch=config.batch,
         shard_size=config.shard_size,
         image_format=config.image_format,
+        precision=config.precision,
     )
 
 

@@ -13,6 +13,7 @@ from bdgan_cli.errors import UsageError
 from bdgan_cli.filtering.rejection import candidates_per_batch
 from bdgan_cli.interfaces import Truncation
 
+PRECISIONS = ("float32", "bfloat16")
 IMAGE_FORMATS = ("png", "jpg", "webp")
 LABELS = ("ensemble", "exact", "none")
 
@@ -49,6 +50,7 @@ class SamplePlan:
         batch: Samples computed together.
         shard_size: Samples of a class written together; a multiple of ``batch``.
         image_format: ``png``, ``jpg`` or ``webp``.
+        precision: ``float32``, or ``bfloat16`` for autocast networks; part of what fixes the bytes.
     """
 
     classes: tuple[int, ...]
@@ -61,8 +63,11 @@ class SamplePlan:
     batch: int
     shard_size: int
     image_format: str
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"precision {self.precision!r}, expected one of {', '.join(PRECISIONS)}")
         if self.image_format not in IMAGE_FORMATS:
             raise UsageError(f"image format {self.image_format!r}, expected one of {', '.join(IMAGE_FORMATS)}")
         if self.per_class < 1:
@@ -90,6 +95,7 @@ class SamplePlan:
             "truncation": self.truncation.value, "truncation_mode": self.truncation.mode,
             "labels": self.labels, "reject": self.reject, "classifier": self.classifier,
             "batch": self.batch, "shard_size": self.shard_size, "image_format": self.image_format,
+            "precision": self.precision,
         }  # fmt: skip
 
     def shards(self) -> Iterator[Shard]:

@@ -170,6 +170,16 @@ def test_a_preview_computes_nothing_and_says_what_would_be(workspace):
     )
 
 
+def test_bfloat16_gives_nearly_the_same_pictures_and_masks(workspace):
+    exact = open_dataset(sample(SampleConfig(workspace=workspace, name="exact", **SMALL)).folder)
+    config = SampleConfig(workspace=workspace, name="fast", precision="bfloat16", **SMALL)
+    fast = open_dataset(sample(config).folder)
+    pairs = list(zip(exact.iterate(("image", "mask")), fast.iterate(("image", "mask")), strict=True))
+    apart = np.mean([np.abs(a.image.astype(int) - b.image).mean() for a, b in pairs])
+    assert 0 < apart < 2
+    assert np.mean([(a.mask == b.mask).mean() for a, b in pairs]) > 0.97
+
+
 def test_pictures_that_are_not_finite_are_an_error(workspace, monkeypatch):
     generator = load_generator("tiny-biggan")
     original = type(generator).synthesize
@@ -195,6 +205,7 @@ def test_pictures_that_are_not_finite_are_an_error(workspace, monkeypatch):
         ({"head": "nosuch"}, MissingError, "no head 'nosuch'"),
         ({"truncation": Truncation(-1.0)}, UsageError, "truncation -1.0"),
         ({"per_class": 0}, UsageError, "--per-class 0"),
+        ({"precision": "int3"}, UsageError, "precision 'int3'"),
         ({"image_format": "bmp"}, UsageError, "image format 'bmp'"),
         ({"name": "../out"}, UsageError, "cannot be a name"),
         ({"device": "cuda:7"}, UsageError, "no GPU"),
