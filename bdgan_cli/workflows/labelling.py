@@ -6,6 +6,8 @@ The generator runs once for a batch whatever the number of heads; a batch is com
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,7 +42,8 @@ class Labeller:
         classifier: Scores them; None for no score.
         plan: What to make.
         device: Where the networks compute.
-        network_seconds: Time spent in networks so far, summed over threads.
+        network_seconds: CPU time that the computing threads spent in generator, heads and classifier so far. On a GPU
+            this is only the time of launching them.
     """
 
     generator: Generator
@@ -57,15 +60,15 @@ class Labeller:
         Raises:
             DataError: If the generator's pictures are not finite.
         """
-        started = time.perf_counter()
         indices, latents, confidence = self._select(batch)
         scores: dict[str, Tensor] = {}
         masks: Tensor | None = None
-        with self._precision():
+        with self._in_networks():
             images, features = self.generator.synthesize(latents)
-            if self.ensemble is not None:
-                votes = read_votes(self.ensemble(features))
-                masks, scores = votes.labels_NHW, score_votes(votes)
+            logits = self.ensemble(features) if self.ensemble is not None else None
+        if logits is not None:
+            votes = read_votes(logits)
+            masks, scores = votes.labels_NHW, score_votes(votes)
         if confidence is None and self.classifier is not None:
             confidence = self._confidence(images.float(), latents)
         pictures = images_to_uint8(images).cpu().numpy()
@@ -74,7 +77,6 @@ class Labeller:
         columns = {f"uncertainty_{name}": values.cpu().numpy() for name, values in scores.items()}
         if scores:
             columns["uncertainty"] = columns[f"uncertainty_{DEFAULT_SCORE}"]
-        self.network_seconds += time.perf_counter() - started
 
         if not finite:
             raise DataError(
@@ -87,10 +89,13 @@ class Labeller:
             columns["classifier_score"] = confidence
         return self._samples(indices[: batch.wanted], latents, pictures, labels, columns)
 
-    def _precision(self) -> torch.autocast:
-        """Return the context in which generator and heads compute."""
-        enabled = self.plan.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
+    @contextmanager
+    def _in_networks(self) -> Iterator[None]:
+        """Compute in the plan's precision, and count the time."""
+        started = time.thread_time()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bfloat16"):
+            yield
+        self.network_seconds += time.thread_time() - started
 
     def _select(self, batch: Batch) -> tuple[list[int], Latents, np.ndarray | None]:
         """Draw the candidates; with rejection, keep those the classifier trusts most."""
@@ -107,14 +112,16 @@ class Labeller:
 
     def _candidate_confidence(self, latents: Latents, start: int, size: int) -> np.ndarray:
         part = latents.take(torch.arange(start, min(start + size, len(latents.class_ids))))
-        with self._precision():
+        with self._in_networks():
             images, _ = self.generator.synthesize(part)
         return self._confidence(images.float(), part)
 
     def _confidence(self, images: Tensor, latents: Latents) -> np.ndarray:
         """Return the classifier's probability of the conditioning class, float32 (N,)."""
         assert self.classifier is not None
+        started = time.thread_time()
         probabilities = self.classifier.probabilities(images)
+        self.network_seconds += time.thread_time() - started
         chosen = probabilities.gather(1, latents.class_ids.to(probabilities.device).unsqueeze(1))
         result: np.ndarray = chosen.squeeze(1).float().cpu().numpy()
         return result

@@ -91,14 +91,15 @@ class SampleResult:
         samples: Samples in it now.
         made: Samples that this process made in this run.
         seconds: Wall time of sampling, without loading the models.
-        network_share: Share of the computing threads' time spent in the networks, in [0, 1].
+        network_share: Share of this process's CPU time that generator, heads and classifier took, in [0, 1]; the rest
+            is drawing, scoring, encoding, hashing and writing. None on a GPU, or if nothing was made.
     """
 
     folder: Path
     samples: int
     made: int
     seconds: float
-    network_share: float
+    network_share: float | None
 
     @property
     def images_per_second(self) -> float:
@@ -150,13 +151,13 @@ def sample(config: SampleConfig, report: Reporter | None = None) -> SampleResult
             until_done.enter_context(writer_lock(folder))
             open_for_writing(folder, info, overwrite=config.overwrite)
         runtime.barrier()
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         made = _write_shards(DatasetWriter(folder, info), labeller, runtime, report)
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         runtime.barrier()
         if runtime.is_first:
             DatasetWriter(folder, info).finalize()
-    share = labeller.network_seconds / (seconds * runtime.workers) if made else 0.0
+    share = labeller.network_seconds / cpu_seconds if made and runtime.device.type == "cpu" else None
     return SampleResult(folder, plan.samples, made, seconds, share)
 
 
