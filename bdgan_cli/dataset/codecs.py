@@ -21,7 +21,7 @@ IMAGE_FORMATS = ("png", "jpg", "webp")
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ENCODE_OPTIONS: dict[str, list[int]] = {
-    "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+    "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
     "jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     "webp": [cv2.IMWRITE_WEBP_QUALITY, 101],  # above 100 means lossless
 }
