@@ -6,7 +6,7 @@ Axis legend: N samples, C channels, H rows, W columns, K labels, M ensemble memb
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -64,6 +64,24 @@ class Truncation:
     mode: str = "scale"
 
 
+@dataclass(frozen=True)
+class CodeSampling:
+    """How an autoregressive prior draws codes.
+
+    Attributes:
+        temperature: Divides the logits.
+        top_k: Codes that may be drawn, the most probable ones; 0 for all.
+        top_p: Of those, the fewest that hold this share of the probability; 1 for all.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+
+DrawRule: TypeAlias = Truncation | CodeSampling
+
+
 class Latents(NamedTuple):
     """What makes a batch of samples again; saved with every sample.
 
@@ -82,6 +100,13 @@ class Latents(NamedTuple):
         return Latents(self.values[rows], self.class_ids[rows], self.truncations[rows])
 
 
+class LatentSpec(NamedTuple):
+    """The shape and type of one sample's latent, without the batch."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
 class ClassInfo(NamedTuple):
     """A row of a generator's class table."""
 
@@ -95,7 +120,8 @@ class Generator(Protocol):
     """A class-conditional generator of labelled pictures.
 
     ``draw`` names samples, ``synthesize`` makes them. A sample's identity is (generator, seed, class, index): its
-    latent must depend on nothing else, neither on the batch nor on the order of the work.
+    latent must depend on nothing else, neither on the batch nor on the order of the work. ``default_rule`` is the
+    paper's way to draw, and its type tells which options a generator understands.
     """
 
     name: str
@@ -103,9 +129,15 @@ class Generator(Protocol):
     image_size: int
     classes: tuple[ClassInfo, ...]
     spec: FeatureSpec
+    latent: LatentSpec
+    default_rule: DrawRule
 
-    def draw(self, class_ids: list[int], indices: list[int], seed: int, truncation: Truncation) -> Latents:
-        """Draw the latents of samples (class_ids[i], indices[i]) on the CPU."""
+    def draw(self, class_ids: list[int], indices: list[int], seed: int, rule: DrawRule) -> Latents:
+        """Draw the latents of samples (class_ids[i], indices[i]) on the CPU.
+
+        Raises:
+            UsageError: If the rule is not one that this generator can follow.
+        """
         ...
 
     def synthesize(self, latents: Latents) -> tuple[Tensor, Features]:
@@ -119,6 +151,15 @@ class KnowsTruth(Protocol):
 
     def truth(self, latents: Latents) -> Tensor:
         """Return (N, H, W) uint8 masks, 0 background and 1 object."""
+        ...
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A generator that finds the latents of pictures, so that pictures it did not make can train its head."""
+
+    def encode(self, images_NCHW: Tensor, class_ids: list[int]) -> Latents:
+        """Encode images in [-1, 1] of the generator's size; ``class_ids`` are indices into its class table."""
         ...
 
 

@@ -37,6 +37,8 @@ def _sections(command: Any, path: str) -> Iterator[str]:
     if not children:
         yield from _section(command, path)
     for name, child in children.items():
+        if child.hidden:
+            continue
         yield from _sections(child, f"{path} {name}")
 
 

@@ -10,6 +10,7 @@ import typer
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
+    DeviceOption,
     DryRunOption,
     JsonOption,
     OverwriteOption,
@@ -138,3 +139,46 @@ def import_folder(
     splits = ", ".join(f"{name or 'none'} {count}" for name, count in result.per_split.items())
     terminal.say(f"splits: {splits}; masks with ignored pixels: {result.with_ignore}, without object: {result.empty}")
     terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")
+
+
+@import_app.command("bigdatasetgan", epilog="Example: bdgan data import bigdatasetgan data --dry-run")
+def import_bigdatasetgan(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the released annotations/ and latents/.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    generator: Annotated[str, typer.Option("--generator", help="Generator that made the pictures.")] = "biggan-512",
+    skip_odd: Annotated[
+        bool, typer.Option("--skip-odd", help="Leave out files that are unpaired or odd, and import the rest.")
+    ] = False,
+    device: DeviceOption = "auto",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    dry_run: DryRunOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Bring in the masks and latents released with BigDatasetGAN, paired by name and checked file by file.
+
+    Pictures come from images/, or are made again from the latents. Nothing is written if any file is wrong. The release
+    is licensed CC BY-NC 4.0: not for commercial use.
+    """
+    from bdgan_cli.workflows.import_release import ImportReleaseConfig, import_release
+
+    config = ImportReleaseConfig(source, out, workspace, generator, skip_odd, dry_run, overwrite, device)
+    result = import_release(config, terminal.reporter(quiet))
+    refused = not result.samples or (bool(result.faults) and not skip_odd)
+    if as_json:
+        terminal.emit_json(result.to_json())
+        if refused:
+            raise typer.Exit(INVALID_DATA)
+        return
+    if refused:
+        title = f"nothing imported: {len(result.faults)} files are wrong, {result.samples} samples are right"
+        hint = "leave the wrong files out: --skip-odd" if result.samples else ""
+        raise DataError("\n".join([title, *result.fault_lines(SHOWN_FAULTS)]), hint)
+    terminal.table("", ("id", "wnid", "class", "samples"), result.class_rows())
+    if result.faults:
+        terminal.say(f"left out {len(result.faults)} files:")
+        for line in result.fault_lines(SHOWN_FAULTS):
+            terminal.say(line)
+    verb = "wrote" if result.written else "would write"
+    terminal.say(f"{verb} {result.samples} samples to {result.root}; pictures made again: {result.made_again}")

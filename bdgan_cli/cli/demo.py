@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from bdgan_cli.cli import terminal
-from bdgan_cli.cli.options import JsonOption, OverwriteOption, QuietOption, SeedOption
+from bdgan_cli.cli.options import DEFAULT_GENERATOR, GenOption, JsonOption, OverwriteOption, QuietOption, SeedOption
 
 EPILOG = """Examples:
 
 bdgan demo
+
+bdgan demo --gen tiny-vqgan --out vqgan-demo
 
 bdgan demo --out /tmp/demo --per-class 500 --json"""
 
@@ -23,24 +25,27 @@ def demo(
     annotated: Annotated[int, typer.Option(min=1, help="Annotated samples of each class.")] = 5,
     members: Annotated[int, typer.Option(min=2, help="Heads in the ensemble.")] = 16,
     seed: SeedOption = 0,
+    gen: GenOption = DEFAULT_GENERATOR,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the whole factory on the embedded generator and measure it against exact masks. No download."""
+    """Run the whole factory on an embedded generator and measure its labels. No download."""
     from bdgan_cli.workflows.demo import DemoConfig
     from bdgan_cli.workflows.demo import demo as run
 
-    config = DemoConfig(out, annotated, per_class, members, seed=seed, overwrite=overwrite)
+    config = DemoConfig(out, annotated, per_class, members, seed=seed, overwrite=overwrite, generator=gen)
     result = run(config, terminal.reporter(quiet))
     if as_json:
         terminal.emit_json({**result.figures, "page": result.page})
         return
     shown = (
-        "label_iou", "label_iou_filtered", "uncertainty_auroc", "psnr_db", "images_per_second", "seconds",
-        "peak_memory_gb",
+        "label_iou", "label_iou_filtered", "uncertainty_auroc", "psnr_db", "recognised", "images_per_second",
+        "seconds", "peak_memory_gb",
     )  # fmt: skip
     terminal.table(
-        "Label quality against the exact masks", ["figure", "value"], [(k, result.figures[k]) for k in shown]
+        f"Labels of {gen}",
+        ["figure", "value"],
+        [(k, result.figures[k]) for k in shown if result.figures[k] is not None],
     )
     terminal.say(f"open {result.page.resolve()}")

@@ -29,8 +29,14 @@ bdgan sample --classes 0-3,star --per-class 1000 --dry-run
 
 bdgan sample --exact-labels --per-class 5
 
+bdgan sample --gen tiny-vqgan --temperature 0.9 --top-p 0.9
+
 torchrun --nproc-per-node 2 -m bdgan_cli sample --per-class 1000"""
 
+TRUNC_HELP = (
+    "Truncation, 0.9 as in the paper unless given. BigGAN-deep's batch norms have statistics for truncations up to 1; "
+    "above 1 those of 1 are used."
+)
 TRUNC_MODE_HELP = (
     "'scale': z ~ N(0, t^2), as the released code samples, so its --z_var 0.9 is --trunc 0.9; "
     "'threshold': z ~ N(0, 1) with |z| <= t, which is BigGAN's trick. The paper's Table 1 (0.6 to 2.0) says threshold; "
@@ -46,8 +52,11 @@ def sample(
     per_class: Annotated[
         int, typer.Option(min=1, help="Samples of each class; a larger number extends a dataset.")
     ] = 100,
-    trunc: Annotated[float, typer.Option(help="Truncation; the paper's choice is 0.9.")] = 0.9,
-    trunc_mode: Annotated[str, typer.Option(help=TRUNC_MODE_HELP)] = "scale",
+    trunc: Annotated[float | None, typer.Option(help=TRUNC_HELP)] = None,
+    trunc_mode: Annotated[str | None, typer.Option(help=TRUNC_MODE_HELP)] = None,
+    temperature: Annotated[float | None, typer.Option(help="VQGAN: divides the logits of the codes; 1.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="VQGAN: the codes that may be drawn; 600, 0 for all.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="VQGAN: the share of probability drawn from; 0.92.")] = None,
     seed: SeedOption = 0,
     head: Annotated[str | None, typer.Option(help="Trained head; by default the newest for this generator.")] = None,
     no_labels: Annotated[bool, typer.Option("--no-labels", help="Pictures and latents only, for annotation.")] = False,
@@ -71,15 +80,16 @@ def sample(
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    from bdgan_cli.interfaces import Truncation
+    from bdgan_cli.workflows.draw_rules import DrawOptions
     from bdgan_cli.workflows.sample import SampleConfig, preview_sample
     from bdgan_cli.workflows.sample import sample as run
 
     if no_labels and exact_labels:
         raise UsageError("--no-labels and --exact-labels exclude each other", "give one of them")
     labels = "none" if no_labels else "exact" if exact_labels else "ensemble"
+    draw = DrawOptions(trunc, trunc_mode, temperature, top_k, top_p)
     config = SampleConfig(
-        gen, workspace, name, classes, per_class, Truncation(trunc, trunc_mode), seed, head, labels, reject, classifier,
+        gen, workspace, name, classes, per_class, draw, seed, head, labels, reject, classifier,
         batch, shard_size, image_format, precision, device, workers, overwrite,
     )  # fmt: skip
     report = terminal.reporter(quiet or not terminal.is_first_process())

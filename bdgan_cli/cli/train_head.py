@@ -30,9 +30,19 @@ bdgan train-head --gen tiny-biggan datasets/tiny-biggan-annotated --members 16
 
 bdgan train-head --arch official --members 1 --preset paper --name released
 
+bdgan train-head --gen biggan --dry-run
+
 bdgan train-head --resume"""
 
 _DATASET_HELP = "Annotated dataset, PATH or PATH@view; by default the workspace's newest one of this generator."
+
+_MEMORY_HELP = (
+    "GB that features, activations and the optimiser may take; by default 60 % of what is free. What does not fit is "
+    "cut up: features made again for every step, heads trained in turn, the batch added up from parts."
+)
+_MICRO_BATCH_HELP = (
+    "Samples in one pass, over which batch norm takes its statistics; by default all of a batch that fit."
+)
 
 
 def train_head(
@@ -46,6 +56,8 @@ def train_head(
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's; the paper's is 5000.")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's; the paper's is 8.")] = None,
     lr: Annotated[float | None, typer.Option(help="Instead of the preset's; the paper's is 0.001.")] = None,
+    memory_gb: Annotated[float | None, typer.Option("--memory-gb", help=_MEMORY_HELP)] = None,
+    micro_batch: Annotated[int | None, typer.Option("--micro-batch", min=1, help=_MICRO_BATCH_HELP)] = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
@@ -58,8 +70,9 @@ def train_head(
     from bdgan_cli.workflows import train_head as workflow
 
     config = workflow.TrainHeadConfig(
-        gen, dataset, workspace, arch, members, preset, steps, batch, lr, seed, name, resume, overwrite, device
-    )
+        gen, dataset, workspace, arch, members, preset, steps, batch, lr, seed, name, resume, overwrite, device,
+        memory_gb, micro_batch,
+    )  # fmt: skip
     report = terminal.reporter(quiet)
     run = workflow.plan_train_head if dry_run else workflow.train_head
     facts = run(config, report).figures

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import remove_spectral_norm
 
 from bdgan_cli.generators.latents import draw_normal
-from bdgan_cli.interfaces import ClassInfo, Features, FeatureSpec, Latents, Tap, Truncation
+from bdgan_cli.interfaces import ClassInfo, DrawRule, Features, FeatureSpec, Latents, LatentSpec, Tap, Truncation
 
 
 class _Affine(NamedTuple):
@@ -54,10 +54,12 @@ class BigGANDeep:
         self._rgb_weight, self._rgb_bias = rgb.weight[:3].contiguous(), rgb.bias[:3].contiguous()
         self.image_size = 4 * 2 ** sum(bool(layer[0]) for layer in model.config.layers)
         self.spec = feature_spec(model.config)
+        self.latent = LatentSpec((model.config.z_dim,), torch.float32)
+        self.default_rule: DrawRule = Truncation(0.9)
 
-    def draw(self, class_ids: list[int], indices: list[int], seed: int, truncation: Truncation) -> Latents:
+    def draw(self, class_ids: list[int], indices: list[int], seed: int, rule: DrawRule) -> Latents:
         """Draw z ~ N(0, I), truncated; see :func:`draw_normal`."""
-        return draw_normal(self.family, class_ids, indices, seed, truncation, self.model.config.z_dim)
+        return draw_normal(self.family, class_ids, indices, seed, rule, self.model.config.z_dim)
 
     @torch.inference_mode()
     def synthesize(self, latents: Latents) -> tuple[Tensor, Features]:

@@ -15,14 +15,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from bdgan_cli.errors import UsageError
-from bdgan_cli.interfaces import Latents, Truncation
+from bdgan_cli.interfaces import CodeSampling, DrawRule, Latents, Truncation
 
 TRUNCATION_MODES = ("scale", "threshold")
 
 
-def draw_normal(
-    family: str, class_ids: list[int], indices: list[int], seed: int, truncation: Truncation, dim: int
-) -> Latents:
+def draw_normal(family: str, class_ids: list[int], indices: list[int], seed: int, rule: DrawRule, dim: int) -> Latents:
     """Draw z for samples (class_ids[i], indices[i]).
 
     Args:
@@ -30,17 +28,17 @@ def draw_normal(
         class_ids: N class ids.
         indices: N positions within their class, 0 or more.
         seed: The data set's seed.
-        truncation: ``scale`` gives N(0, value^2); ``threshold`` gives N(0, 1) conditioned on |z| <= value.
+        rule: A truncation: ``scale`` gives N(0, value^2); ``threshold`` gives N(0, 1) conditioned on |z| <= value.
         dim: Width of z.
 
     Returns:
         (N, dim) float32 values with their classes and truncation.
 
     Raises:
-        UsageError: If the truncation is not positive or its mode is unknown.
+        UsageError: If the rule is no truncation, or one that no latent can follow.
     """
-    check_truncation(truncation)
-    uniforms = np.stack([_uniforms(family, seed, c, i, dim) for c, i in zip(class_ids, indices, strict=True)])
+    truncation = check_truncation(rule)
+    uniforms = draw_uniforms(family, class_ids, indices, seed, dim)
     if truncation.mode == "threshold":
         low, high = ndtr(-truncation.value), ndtr(truncation.value)
         normals = ndtri(low + uniforms * (high - low))
@@ -53,18 +51,54 @@ def draw_normal(
     )
 
 
-def check_truncation(truncation: Truncation) -> None:
-    """Refuse a truncation that no latent can follow.
+def check_truncation(rule: DrawRule) -> Truncation:
+    """Return the rule if it is a truncation that latents can follow.
 
     Raises:
-        UsageError: If the value is not in (0, 4] or the mode is unknown.
+        UsageError: If it is none, its value is not in (0, 4] or its mode is unknown.
     """
-    if not 0 < truncation.value <= 4:
+    if not isinstance(rule, Truncation):
         raise UsageError(
-            f"truncation {truncation.value}, expected a number above 0 and at most 4", "the paper uses --trunc 0.9"
+            "temperature, top-k and top-p are for generators that draw codes; this one takes a truncation",
+            "use --trunc 0.9",
         )
-    if truncation.mode not in TRUNCATION_MODES:
-        raise UsageError(f"truncation mode {truncation.mode!r}, expected one of {', '.join(TRUNCATION_MODES)}")
+    if not 0 < rule.value <= 4:
+        raise UsageError(
+            f"truncation {rule.value}, expected a number above 0 and at most 4", "the paper uses --trunc 0.9"
+        )
+    if rule.mode not in TRUNCATION_MODES:
+        raise UsageError(
+            f"truncation mode {rule.mode!r}, expected one of {', '.join(TRUNCATION_MODES)}",
+            "the paper's code uses scale",
+        )
+    return rule
+
+
+def check_code_sampling(rule: DrawRule) -> CodeSampling:
+    """Return the rule if it tells how to draw codes.
+
+    Raises:
+        UsageError: If it does not, or a number is out of range.
+    """
+    if not isinstance(rule, CodeSampling):
+        raise UsageError(
+            "a truncation is for generators that draw latents; this one draws codes",
+            "use --temperature, --top-k and --top-p instead of --trunc",
+        )
+    if not 0 < rule.temperature <= 10:
+        raise UsageError(
+            f"temperature {rule.temperature}, expected a number above 0 and at most 10", "the default is 1"
+        )
+    if rule.top_k < 0:
+        raise UsageError(f"top-k {rule.top_k}, expected 0 (all codes) or more", "the default is 600")
+    if not 0 < rule.top_p <= 1:
+        raise UsageError(f"top-p {rule.top_p}, expected a number above 0 and at most 1", "the default is 0.92")
+    return rule
+
+
+def draw_uniforms(family: str, class_ids: list[int], indices: list[int], seed: int, dim: int) -> NDArray[np.float64]:
+    """Return (N, dim) uniforms strictly between 0 and 1, a function of each sample's name alone."""
+    return np.stack([_uniforms(family, seed, c, i, dim) for c, i in zip(class_ids, indices, strict=True)])
 
 
 def _uniforms(family: str, seed: int, class_id: int, index: int, dim: int) -> NDArray[np.float64]:

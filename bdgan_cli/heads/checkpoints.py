@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,28 @@ from torch import Tensor
 
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.heads.files import HEAD_FILE, write_tensors
+from bdgan_cli.heads.turns import Turns
 from bdgan_cli.weights.files import read_tensors
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-_IDENTITY = "identity"
+_IDENTITY, _TURNS = "identity", "turns"
 
 
-def write_checkpoint(folder: Path, state: Mapping[str, Tensor], identity: Mapping[str, Any]) -> None:
-    """Replace a training's checkpoint, whole or not at all."""
-    write_tensors(folder / CHECKPOINT_FILE, state, {_IDENTITY: json.dumps(identity, sort_keys=True)})
+def write_checkpoint(
+    folder: Path, state: Mapping[str, Tensor], identity: Mapping[str, Any], turns: Turns | None = None
+) -> None:
+    """Replace a training's checkpoint, whole or not at all.
+
+    Args:
+        folder: Of the head.
+        state: Of its trainer.
+        identity: What the training is bound to.
+        turns: How its steps are cut up; who goes on must cut them in the same way to get the same bytes.
+    """
+    told = {_IDENTITY: json.dumps(identity, sort_keys=True)}
+    if turns is not None:
+        told[_TURNS] = json.dumps(asdict(turns), sort_keys=True)
+    write_tensors(folder / CHECKPOINT_FILE, state, told)
 
 
 def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> dict[str, Tensor] | None:
@@ -34,12 +48,27 @@ def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> dict[str, Tens
     if not path.is_file():
         return None
     tensors = read_tensors(path)
-    with safe_open(path, "pt") as stream:
-        text = (stream.metadata() or {}).get(_IDENTITY)
+    text = _metadata(path).get(_IDENTITY)
     if text is None:
         raise DataError(f"{path} does not say what it was trained on", "start again: --overwrite")
     check_same(path, json.loads(text), identity)
     return tensors
+
+
+def read_turns(folder: Path) -> Turns | None:
+    """Read how a training's steps are cut up, None if its checkpoint does not say or there is none.
+
+    Raises:
+        DataError: If it says something else.
+    """
+    path = folder / CHECKPOINT_FILE
+    text = _metadata(path).get(_TURNS) if path.is_file() else None
+    if text is None:
+        return None
+    try:
+        return Turns(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: cannot read how its steps are cut up: {error}", "start again: --overwrite") from error
 
 
 def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -70,3 +99,8 @@ def check_free(folder: Path) -> None:
         raise UsageError(f"{folder} holds a trained head already", "choose another --name, or replace it: --overwrite")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} holds something that is no head", "choose another --name")
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as stream:
+        return dict(stream.metadata() or {})

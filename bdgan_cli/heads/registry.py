@@ -8,7 +8,7 @@ from typing import TypeAlias
 from torch import nn
 
 from bdgan_cli.errors import UsageError, near_names
-from bdgan_cli.heads import multilevel, official
+from bdgan_cli.heads import multilevel, official, vqgan_head
 from bdgan_cli.heads.members import member_seed
 from bdgan_cli.interfaces import FeatureSpec
 
@@ -17,6 +17,7 @@ Builder: TypeAlias = Callable[[FeatureSpec, int, int, Sequence[int]], nn.Module]
 ARCHITECTURES: dict[str, Builder] = {
     "multilevel": multilevel.build,
     "official": official.build,
+    "vqgan": vqgan_head.build,
 }
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import platformdirs
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bdgan_cli.errors import DataError, MissingError
 from bdgan_cli.weights.card import ModelCard, WeightFile
+from bdgan_cli.weights.installed import model_folder, read_record
 
 EMBEDDED_FOLDER = Path(__file__).parent / "files"
+ALWAYS_HASHED_BYTES = 64_000_000
 _PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 
 
@@ -24,28 +25,52 @@ def locate(card: ModelCard) -> list[Path]:
     """Find a card's files in the package or in the user's cache.
 
     Raises:
-        MissingError: If a file is in neither place.
+        MissingError: If the model is not installed, or a file is in neither place; the hint says how to get it.
+        DataError: If the record of its installation is damaged.
     """
-    cache = Path(platformdirs.user_cache_dir("bdgan")) / "models"
+    if not card.is_installed:
+        read_record(card.name)
+        raise MissingError(f"the weights of {card.name} are not installed", by_hand(card))
     paths = []
     for file in card.files:
-        places = [folder / file.name for folder in (EMBEDDED_FOLDER, cache)]
+        places = [model_folder(card.name) / file.name]
+        if not card.sources:
+            places.insert(0, EMBEDDED_FOLDER / file.name)
         found = next((place for place in places if place.is_file()), None)
         if found is None:
-            raise MissingError(f"{card.name}: file {file.name} is missing", f"put it into {cache}")
+            missing = f"{card.name}: file {file.name} is missing"
+            raise MissingError(missing, by_hand(card) if card.sources else f"put it into {places[-1].parent}")
         paths.append(found)
     return paths
 
 
-def check(path: Path, expected: WeightFile) -> None:
+def by_hand(card: ModelCard) -> str:
+    """Return the commands and addresses by which a model's weights are got, in several lines."""
+    lines = [f"bdgan models pull {card.name}", "or fetch one of these files where there is a network, and add it:"]
+    for source in card.sources:
+        lines += [f"    {source.file}  from  {url}" for url in source.urls]
+    lines += [f"    see also  {page}" for page in card.pages]
+    lines += [f"bdgan models add {file} --as {card.name}" for file in dict.fromkeys(s.file for s in card.sources)]
+    return "\n".join(lines)
+
+
+def check(path: Path, expected: WeightFile, thorough: bool = False) -> None:
     """Compare a file's size and sha256 with its card.
+
+    Hashing gigabytes at each load would cost seconds: a big file that has the size and the time of its installation is
+    taken for whole, unless the check is to be thorough.
 
     Raises:
         DataError: If they differ.
     """
-    size = path.stat().st_size
-    if size != expected.size:
-        raise DataError(f"{path}: {size} bytes, expected {expected.size}", "the file is incomplete; fetch it again")
+    status = path.stat()
+    if status.st_size != expected.size:
+        raise DataError(
+            f"{path}: {status.st_size} bytes, expected {expected.size}", "the file is incomplete; fetch it again"
+        )
+    untouched = expected.mtime_ns != 0 and status.st_mtime_ns == expected.mtime_ns
+    if untouched and expected.size >= ALWAYS_HASHED_BYTES and not thorough:
+        return
     digest = file_sha256(path)
     if digest != expected.sha256:
         raise DataError(f"{path}: sha256 {digest[:12]}..., expected {expected.sha256[:12]}...", "the file was changed")
@@ -80,8 +105,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path, *, as_stored: bool = False) -> None:
     """Load a safetensors file into a module, every key and shape as expected.
+
+    Args:
+        module: What the weights are for; it may lie on torch's ``meta`` device if ``as_stored``.
+        path: The file.
+        as_stored: Take the tensors themselves, in the file's precision, instead of copying them as float32.
 
     Raises:
         DataError: If a key is missing, left over or of another shape.
@@ -95,4 +125,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:
             raise DataError(f"{path}: {key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}")
-    module.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=False)
+    if as_stored:
+        module.load_state_dict(tensors, strict=False, assign=True)
+    else:
+        module.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=False)

@@ -24,7 +24,7 @@ def load_model(name: str, kind: str | None = None, device: torch.device | str = 
     """Load a model once per process and device, or return the one already loaded.
 
     Args:
-        name: A card's name.
+        name: A card's name, or that of a family.
         kind: The kind that the caller needs.
         device: Where the weights are placed.
 
@@ -35,7 +35,7 @@ def load_model(name: str, kind: str | None = None, device: torch.device | str = 
     """
     card = find_card(name, kind)
     with _LOCK:
-        return _build(card.name, str(torch.device(device)))
+        return _build(card.name, card.sha256, str(torch.device(device)))
 
 
 def load_generator(name: str, device: torch.device | str = "cpu") -> Generator:
@@ -54,7 +54,8 @@ def load_generator(name: str, device: torch.device | str = "cpu") -> Generator:
 
 
 @functools.cache
-def _build(name: str, device: str) -> Any:
+def _build(name: str, sha256: str, device: str) -> Any:
+    """Build a model; the hash is part of the key, so that weights installed anew are loaded anew."""
     card = find_card(name)
     paths = locate(card)
     for path, expected in zip(paths, card.files, strict=True):

@@ -1,4 +1,4 @@
-"""``bdgan demo``: the whole factory on the embedded generator, measured against the truth."""
+"""``bdgan demo``: the whole factory on an embedded generator, measured against the truth or an oracle."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.errors import UsageError
 from bdgan_cli.evaluation.ranking import auroc
 from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, SCORES
-from bdgan_cli.interfaces import Truncation
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import peak_memory_gb
-from bdgan_cli.shapes.fidelity import Fidelity, measure_fidelity
-from bdgan_cli.weights.registry import load_generator, load_model
+from bdgan_cli.weights.registry import load_generator
 from bdgan_cli.workflows.demo_page import write_page
-from bdgan_cli.workflows.demo_truth import read_scenes
+from bdgan_cli.workflows.demo_world import ANNOTATOR, Pictures, World, find_world, measure_pictures
 from bdgan_cli.workflows.filter import FilterConfig, FilterResult, filter_dataset
 from bdgan_cli.workflows.label_quality import LabelQuality, measure_label_quality
 from bdgan_cli.workflows.sample import SampleConfig, SampleResult, sample
@@ -35,14 +33,15 @@ class DemoConfig:
     """How large the demo is.
 
     Attributes:
+        generator: ``tiny-biggan`` or ``tiny-vqgan``. The annotated samples are tiny-biggan's in both cases: VQGAN's
+            heads learn from pictures that its encoder has read (supplement A.2).
         out: Folder for everything the demo makes; it becomes a workspace.
         annotated: Annotated samples of each class, from the exact masks.
         per_class: Labelled samples of each class.
         members: Heads in the ensemble.
         drop_uncertain: Share of each class that the filter drops.
-        stress_truncation: Truncation of a second set, drawn far from what the generator has learnt. At 0.9 hardly any
-            label is bad, so whether the uncertainty finds bad ones can only be told there.
-        stress_per_class: Samples of each class in that set.
+        stress_per_class: Samples of each class in a second set, drawn far from what the generator has learnt. In the
+            first hardly any label is bad, so whether the uncertainty finds bad ones can only be told there.
         seed: Names all random streams.
         head_steps: Training steps; the preset's if None.
         overwrite: Start anew in a folder that holds a demo.
@@ -54,10 +53,10 @@ class DemoConfig:
     members: int = 16
     drop_uncertain: float = 0.10
     seed: int = 0
-    stress_truncation: float = 2.0
     stress_per_class: int = 50
     head_steps: int | None = None
     overwrite: bool = False
+    generator: str = "tiny-biggan"
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,11 @@ class DemoParts:
     main: Judged
     stress: Judged
     kept: np.ndarray
-    fidelity: Fidelity
     head: TrainHeadResult
     sampled: SampleResult
     filtered: FilterResult
+    pictures: Pictures
+    world: World
 
 
 @dataclass(frozen=True)
@@ -95,41 +95,46 @@ class DemoResult:
 
 
 def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
-    """Annotate, train, sample, filter, and compare with the exact masks.
+    """Annotate, train, sample, filter, and compare with reference masks.
 
     Running it again in the same folder goes on where it was.
 
     Raises:
-        UsageError: If the folder holds something else.
+        UsageError: If the folder holds something else, or the generator is not an embedded one.
     """
     report = report or Silent()
+    world = find_world(config.generator)
     _check_folder(config.out)
     started = time.perf_counter()
-    name = "tiny-biggan"
     # Another seed than the samples': no annotated sample may come again among those that are judged.
     annotated = sample(
         SampleConfig(
-            name, config.out, classes="all", per_class=config.annotated, seed=config.seed + 1, labels="exact",
+            ANNOTATOR, config.out, classes="all", per_class=config.annotated, seed=config.seed + 1, labels="exact",
             batch=config.annotated, shard_size=config.annotated, classifier="none", overwrite=config.overwrite,
         ),
         report,
     )  # fmt: skip
     head = train_head(
         TrainHeadConfig(
-            name, annotated.folder, config.out, members=config.members, seed=config.seed, name="demo",
+            world.generator, annotated.folder, config.out, members=config.members, seed=config.seed, name="demo",
             steps=config.head_steps, resume=not config.overwrite, overwrite=config.overwrite,
         ),
         report,
     )  # fmt: skip
-    stress = sample(_stress_config(name, config), report)
+    stress = sample(_stress_config(world, config), report)
     sampled = sample(
         SampleConfig(
-            name, config.out, per_class=config.per_class, seed=config.seed, head="demo", overwrite=config.overwrite
+            world.generator,
+            config.out,
+            per_class=config.per_class,
+            seed=config.seed,
+            head="demo",
+            overwrite=config.overwrite,
         ),
         report,
     )
     filtered = filter_dataset(FilterConfig(str(sampled.folder), drop_uncertain=config.drop_uncertain), report)
-    parts = _judge(config, head, (sampled, stress), filtered, report)
+    parts = _judge(config, world, head, (sampled, stress), filtered, report)
     figures = summarize(parts, time.perf_counter() - started)
     page = write_page(parts, figures)
     (config.out / "report.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -138,19 +143,19 @@ def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
 
 def _judge(
     config: DemoConfig,
+    world: World,
     head: TrainHeadResult,
     sets: tuple[SampleResult, SampleResult],
     filtered: FilterResult,
     report: Reporter,
 ) -> DemoParts:
-    generator = load_generator("tiny-biggan")
+    generator = load_generator(world.generator)
     datasets = [open_dataset(made.folder) for made in sets]
     main, stress = (Judged(dataset, measure_label_quality(dataset, generator, report)) for dataset in datasets)
     kept_keys = set(open_dataset(filtered.address).keys())
     kept = np.array([key in kept_keys for key in main.quality.keys])
-    images, scene, labels = read_scenes(main.dataset)
-    fidelity = measure_fidelity(images, scene, labels, load_model("tiny-segmenter"))
-    return DemoParts(config, main, stress, kept, fidelity, head, sets[0], filtered)
+    pictures = measure_pictures(world, main.dataset)
+    return DemoParts(config, main, stress, kept, head, sets[0], filtered, pictures, world)
 
 
 def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
@@ -174,12 +179,15 @@ def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
         "uncertainty_auroc": aurocs[DEFAULT_SCORE],
         "uncertainty_auroc_by_score": aurocs,
         "uncertainty_rank_correlation": float(spearmanr(parts.main.score(DEFAULT_SCORE), 1 - iou).statistic),
-        "stress_truncation": parts.config.stress_truncation,
+        "generator": parts.world.generator,
+        "stress": parts.world.stress_words,
         "stress_samples": len(parts.stress.dataset),
         "stress_bad_labels": int(stress_bad.sum()),
         "stress_label_iou": float(parts.stress.quality.iou.mean()),
-        "psnr_db": parts.fidelity.psnr_db,
-        "oracle_iou": parts.fidelity.oracle_iou,
+        "psnr_db": parts.pictures.psnr_db,
+        "oracle_iou": parts.pictures.oracle_iou,
+        "oracle_iou_renders": parts.pictures.oracle_iou_renders,
+        "recognised": parts.pictures.recognised,
         "images_per_second": parts.sampled.images_per_second,
         "network_share": parts.sampled.network_share,
         "samples": len(dataset),
@@ -192,10 +200,10 @@ def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
     }
 
 
-def _stress_config(name: str, config: DemoConfig) -> SampleConfig:
+def _stress_config(world: World, config: DemoConfig) -> SampleConfig:
     return SampleConfig(
-        name, config.out, f"{name}-stress", per_class=config.stress_per_class, seed=config.seed,
-        truncation=Truncation(config.stress_truncation), head="demo", overwrite=config.overwrite,
+        world.generator, config.out, f"{world.generator}-stress", per_class=config.stress_per_class, seed=config.seed,
+        draw=world.stress, head="demo", overwrite=config.overwrite,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def write_page(parts: DemoParts, figures: dict[str, Any]) -> Path:
         "version": __version__,
         "figures": figures,
         "config": parts.config,
+        "world": parts.world,
         "rows": [_class_row(parts, entry.id, entry.name) for entry in parts.main.dataset.info.classes],
         "doubtful": _tiles(parts.stress, order[::-1][:16]),
         "certain": _tiles(parts.stress, order[:16]),
@@ -41,7 +42,7 @@ def write_page(parts: DemoParts, figures: dict[str, Any]) -> Path:
 
 
 def _clouds(parts: DemoParts) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    named = {"truncation 0.9": parts.main, f"truncation {parts.config.stress_truncation:g}": parts.stress}
+    named = {parts.world.ordinary: parts.main, parts.world.stress_words: parts.stress}
     return {name: (judged.score(DEFAULT_SCORE), judged.quality.iou) for name, judged in named.items()}
 
 
@@ -55,7 +56,7 @@ def _class_row(parts: DemoParts, class_id: int, name: str) -> dict[str, Any]:
         "iou": float(iou.mean()),
         "filtered": float(iou[kept].mean()) if kept.any() else None,
         "worst": float(iou.min()),
-        "oracle": parts.fidelity.oracle_iou_by_class.get(name),
+        "oracle": parts.pictures.oracle_iou_by_class.get(name),
     }
 
 

@@ -24,6 +24,7 @@ _CHECKPOINTS = 10
 _JUDGED_ON_THE_WAY = 64
 _JUDGED_AT_THE_END = 512
 _LOSS_WINDOW = 20
+_SHARE_OF_JUDGING = 0.1
 
 
 def run_steps(trainer: HeadTrainer, folder: Path, identity: Mapping[str, Any], report: Reporter) -> dict[str, Any]:
@@ -51,12 +52,12 @@ def run_steps(trainer: HeadTrainer, folder: Path, identity: Mapping[str, Any], r
                     log.add_scalar("loss", losses[-1], trainer.step)
                     if trainer.step % max(1, steps // _CHECKPOINTS) == 0 and trainer.step < steps:
                         figures = _judge(trainer, log, _JUDGED_ON_THE_WAY)
-                        write_checkpoint(folder, trainer.state(), identity)
+                        write_checkpoint(folder, trainer.state(), identity, trainer.turns)
                     task.advance(1, loss=losses[-1], **figures)
                     let_interrupt()
         except KeyboardInterrupt:
             if not trainer.busy:
-                write_checkpoint(folder, trainer.state(), identity)
+                write_checkpoint(folder, trainer.state(), identity, trainer.turns)
             raise
         figures = _judge(trainer, log, _JUDGED_AT_THE_END)
     return {"loss": float(np.mean(losses)) if losses else None, "oob_iou": figures.get("oob_iou")}
@@ -64,6 +65,10 @@ def run_steps(trainer: HeadTrainer, folder: Path, identity: Mapping[str, Any], r
 
 def _judge(trainer: HeadTrainer, log: SummaryWriter, limit: int) -> dict[str, float]:
     """Return the out-of-bag IoU under its name, or nothing where every member learnt from every sample."""
+    if not trainer.features_kept:
+        # Features are made for judging alone here: at most a tenth of those that the steps make.
+        made = trainer.config.steps * trainer.config.batch
+        limit = min(limit, max(trainer.turns.samples, int(made * _SHARE_OF_JUDGING / _CHECKPOINTS)))
     rows = trainer.judged_rows(limit)
     if not len(rows):
         return {}

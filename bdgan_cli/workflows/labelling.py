@@ -5,6 +5,7 @@ The generator runs once for a batch whatever the number of heads; a batch is com
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from bdgan_cli.dataset.schema import make_key
 from bdgan_cli.errors import DataError
 from bdgan_cli.filtering.rejection import keep_most_confident
 from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, read_votes, score_votes
-from bdgan_cli.interfaces import Generator, HeadEnsemble, KnowsTruth, Latents, images_to_uint8
+from bdgan_cli.interfaces import Generator, HeadEnsemble, KnowsTruth, Latents, Truncation, images_to_uint8
 from bdgan_cli.workflows.sample_plan import Batch, SamplePlan
 
 
@@ -101,7 +102,7 @@ class Labeller:
         """Draw the candidates; with rejection, keep those the classifier trusts most."""
         indices = list(batch.candidates)
         classes = [batch.class_id] * len(indices)
-        latents = self.generator.draw(classes, indices, self.plan.seed, self.plan.truncation)
+        latents = self.generator.draw(classes, indices, self.plan.seed, self.plan.rule)
         if self.classifier is None or not self.plan.reject:
             return indices, latents, None
         confidence = np.concatenate(
@@ -136,6 +137,7 @@ class Labeller:
     ) -> list[Sample]:
         """Cut a batch's arrays into samples, one for each index."""
         plan = self.plan
+        truncation = plan.rule if isinstance(plan.rule, Truncation) else None
         values, classes = latents.values.cpu().numpy(), latents.class_ids.tolist()
         samples = []
         for row, index in enumerate(indices):
@@ -151,8 +153,8 @@ class Labeller:
                     latent=values[row],
                     index=index,
                     seed=plan.seed,
-                    truncation=plan.truncation.value,
-                    truncation_mode=plan.truncation.mode,
+                    truncation=truncation.value if truncation else math.nan,
+                    truncation_mode=truncation.mode if truncation else "",
                     scores={name: float(column[row]) for name, column in columns.items()},
                 )
             )

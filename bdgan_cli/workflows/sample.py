@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bdgan_cli import runs
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo, ModelRef
 from bdgan_cli.dataset.writer import DatasetWriter, encode_sample, open_for_writing, writer_lock
 from bdgan_cli.errors import UsageError
-from bdgan_cli.generators.latents import check_truncation
 from bdgan_cli.heads.files import LoadedHead, load_head
-from bdgan_cli.interfaces import Generator, KnowsTruth, Truncation
+from bdgan_cli.interfaces import Generator, KnowsTruth
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import Runtime, start_runtime
-from bdgan_cli.weights.card import all_cards, find_card
+from bdgan_cli.weights.card import find_card
 from bdgan_cli.weights.registry import load_generator, load_model
+from bdgan_cli.workflows.draw_rules import ASK_NOTHING, DrawOptions, complete
 from bdgan_cli.workflows.labelling import Labeller
+from bdgan_cli.workflows.model_choice import choose_classifier, choose_generator
+from bdgan_cli.workflows.models import introduce
 from bdgan_cli.workflows.pipeline import overlapped
 from bdgan_cli.workflows.sample_plan import LABELS, SamplePlan, estimated_bytes
 from bdgan_cli.workflows.selection import select_classes
-
-PAPER_TRUNCATION = Truncation(0.9)
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class SampleConfig:
     """What to sample, and where to.
 
     Attributes:
-        generator: Registered name.
+        generator: Registered name, or that of a family.
         workspace: Where heads are found and the dataset is written.
         name: Name of the dataset in the workspace; by default from the generator and the kind of labels.
         classes: See :func:`select_classes`.
         per_class: Samples of each class.
-        truncation: How far from the mode; the paper uses 0.9.
+        draw: How samples are drawn; the generator's own way where nothing is said (the paper's truncation 0.9).
         seed: Names the random stream.
         head: Name or path of a trained head; the newest for this generator if None.
         labels: ``ensemble``, ``exact`` or ``none``.
@@ -56,7 +57,7 @@ class SampleConfig:
     name: str | None = None
     classes: str = "all"
     per_class: int = 100
-    truncation: Truncation = PAPER_TRUNCATION
+    draw: DrawOptions = ASK_NOTHING
     seed: int = 0
     head: str | None = None
     labels: str = "ensemble"
@@ -114,12 +115,12 @@ def preview_sample(config: SampleConfig, report: Reporter | None = None) -> Samp
         BdganError: For everything that would stop the run before its first sample.
     """
     report = report or Silent()
+    config = _settled(config, report)
     generator = load_generator(config.generator)
     plan = plan_sample(config, generator)
     folder = _folder(config)
     head = _choose_head(config, report)
-    values = generator.draw([plan.classes[0]], [0], config.seed, config.truncation).values[0].numel()
-    size = estimated_bytes(plan, generator.image_size, values)
+    size = estimated_bytes(plan, generator.image_size, math.prod(generator.latent.shape))
     return SamplePreview(plan, folder, head, len(list(plan.shards())), size)
 
 
@@ -133,6 +134,7 @@ def sample(config: SampleConfig, report: Reporter | None = None) -> SampleResult
     """
     report = report or Silent()
     runtime = start_runtime(config.device, config.workers)
+    config = _settled(config, report)
     generator = load_generator(config.generator, runtime.device)
     plan = plan_sample(config, generator)
     head_path = _choose_head(config, report)
@@ -167,7 +169,6 @@ def plan_sample(config: SampleConfig, generator: Generator) -> SamplePlan:
     Raises:
         UsageError: If an option cannot be right for this generator.
     """
-    check_truncation(config.truncation)
     if config.labels not in LABELS:
         raise UsageError(f"labels {config.labels!r}, expected one of {', '.join(LABELS)}")
     if config.labels == "exact" and not isinstance(generator, KnowsTruth):
@@ -175,11 +176,11 @@ def plan_sample(config: SampleConfig, generator: Generator) -> SamplePlan:
     return SamplePlan(
         classes=tuple(select_classes(config.classes, generator.classes)),
         per_class=config.per_class,
-        truncation=config.truncation,
+        rule=complete(config.draw, generator.default_rule, config.generator),
         seed=config.seed,
         labels=config.labels,
         reject=config.reject,
-        classifier=_choose_classifier(config, generator.family),
+        classifier=choose_classifier(config.classifier, config.generator),
         batch=config.batch,
         shard_size=config.shard_size,
         image_format=config.image_format,
@@ -223,6 +224,13 @@ def _write_shards(writer: DatasetWriter, labeller: Labeller, runtime: Runtime, r
     return made
 
 
+def _settled(config: SampleConfig, report: Reporter) -> SampleConfig:
+    """Replace a family's name by the generator meant, and tell the licence of its weights."""
+    name = choose_generator(config.generator, config.workspace, config.head, report)
+    introduce(find_card(name, "generator").name, report)
+    return replace(config, generator=name)
+
+
 def _folder(config: SampleConfig) -> Path:
     suffix = {"ensemble": "sim", "exact": "annotated", "none": "unlabelled"}.get(config.labels, "")
     return runs.dataset_folder(config.workspace, config.name or f"{config.generator}-{suffix}")
@@ -236,12 +244,3 @@ def _choose_head(config: SampleConfig, report: Reporter) -> Path | None:
     head = runs.newest_head(config.workspace, config.generator)
     report.note(f"head: {head} (newest for {config.generator})")
     return head
-
-
-def _choose_classifier(config: SampleConfig, family: str) -> str:
-    if config.classifier == "none":
-        return ""
-    if config.classifier != "auto":
-        return find_card(config.classifier, "classifier").name
-    fitting = [card.name for card in all_cards().values() if card.kind == "classifier" and card.family == family]
-    return fitting[0] if fitting else ""

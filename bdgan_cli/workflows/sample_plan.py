@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from bdgan_cli.errors import UsageError
 from bdgan_cli.filtering.rejection import candidates_per_batch
-from bdgan_cli.interfaces import Truncation
+from bdgan_cli.interfaces import DrawRule
+from bdgan_cli.workflows.draw_rules import rule_to_json
 
 PRECISIONS = ("float32", "bfloat16")
 IMAGE_FORMATS = ("png", "jpg", "webp")
@@ -42,7 +43,7 @@ class SamplePlan:
     Attributes:
         classes: Class ids, ascending.
         per_class: Samples of each class.
-        truncation: See ``interfaces.Truncation``.
+        rule: How latents or codes are drawn.
         seed: Names the random stream.
         labels: ``ensemble``, ``exact`` (a procedural world's truth) or ``none``.
         reject: Share of candidates dropped by the classifier, in [0, 1).
@@ -55,7 +56,7 @@ class SamplePlan:
 
     classes: tuple[int, ...]
     per_class: int
-    truncation: Truncation
+    rule: DrawRule
     seed: int
     labels: str
     reject: float
@@ -92,7 +93,7 @@ class SamplePlan:
         """Return what ``dataset.json`` records; two plans with equal records write equal bytes."""
         return {
             "classes": list(self.classes), "per_class": self.per_class, "seed": self.seed,
-            "truncation": self.truncation.value, "truncation_mode": self.truncation.mode,
+            **rule_to_json(self.rule),
             "labels": self.labels, "reject": self.reject, "classifier": self.classifier,
             "batch": self.batch, "shard_size": self.shard_size, "image_format": self.image_format,
             "precision": self.precision,

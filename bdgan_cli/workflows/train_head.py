@@ -2,77 +2,56 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from bdgan_cli import runs
-from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.errors import UsageError
-from bdgan_cli.heads.bank import CACHE_BYTES, FeatureBank, feature_bytes
-from bdgan_cli.heads.checkpoints import CHECKPOINT_FILE, check_free, check_same, read_checkpoint
+from bdgan_cli.heads.bank import FeatureBank, feature_bytes
+from bdgan_cli.heads.checkpoints import CHECKPOINT_FILE, check_free, check_same, read_checkpoint, read_turns
+from bdgan_cli.heads.estimate import Estimate, estimate
 from bdgan_cli.heads.files import HEAD_FILE, HeadCard, read_card, save_head
-from bdgan_cli.heads.presets import TrainingConfig, find_preset
+from bdgan_cli.heads.memory import free_bytes, held_bytes, peak_held_bytes
+from bdgan_cli.heads.presets import TrainingConfig
 from bdgan_cli.heads.training import HeadTrainer
+from bdgan_cli.heads.turns import Turns
 from bdgan_cli.interfaces import Generator
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import Runtime, start_runtime
-from bdgan_cli.weights.card import find_card
-from bdgan_cli.weights.registry import load_generator
-from bdgan_cli.workflows.annotations import Annotations, check_origin, read_annotations
+from bdgan_cli.workflows.head_job import Job, TrainHeadConfig, prepare
 from bdgan_cli.workflows.head_run import run_steps
 
+__all__ = ["TrainHeadConfig", "TrainHeadPlan", "TrainHeadResult", "plan_train_head", "train_head"]
+
 _ONE_THREAD_UP_TO_PX = 64
-
-
-@dataclass(frozen=True)
-class TrainHeadConfig:
-    """What to train, and on what.
-
-    Attributes:
-        generator: Registered name.
-        dataset: Annotated dataset (``PATH`` or ``PATH@view``); the workspace's newest for this generator if None.
-        workspace: Where the dataset is found and the head is written.
-        arch: A name in the table of head architectures.
-        members: Heads in the ensemble; the paper has 16.
-        preset: ``paper`` or ``tiny``; by default chosen by the generator's image size.
-        steps: Replaces the preset's number of steps.
-        batch: Replaces the preset's batch size.
-        learning_rate: Replaces the preset's learning rate.
-        seed: Names initial weights, bags and order.
-        name: The head's name in the workspace; by default from generator and architecture.
-        resume: Go on from the checkpoint; a finished head is left as it is.
-        overwrite: Replace a head of that name.
-        device: See :func:`start_runtime`.
-        cache_bytes: The generator's features are kept in memory if they fit into this.
-    """
-
-    generator: str = "tiny-biggan"
-    dataset: Path | None = None
-    workspace: Path = Path()
-    arch: str = "multilevel"
-    members: int = 16
-    preset: str | None = None
-    steps: int | None = None
-    batch: int | None = None
-    learning_rate: float | None = None
-    seed: int = 0
-    name: str | None = None
-    resume: bool = False
-    overwrite: bool = False
-    device: str = "auto"
-    cache_bytes: int = CACHE_BYTES
+_SHARE_OF_FREE_MEMORY = 0.6
 
 
 @dataclass(frozen=True)
 class TrainHeadPlan:
-    """What a run would do. Bytes are of features kept in memory, and of weights with gradients and moments."""
+    """What a run would do and take, measured on one sample and one turn.
+
+    Attributes:
+        folder: Where the head would lie.
+        dataset: What it would learn from.
+        samples: Annotated samples.
+        preset: Name of the training preset.
+        training: Steps, batch, learning rate.
+        parameters: Of all members.
+        feature_bytes: Of the features kept in memory, or of one pass where they are made again for every batch.
+        features_cached: Whether the features of all samples are kept.
+        optimizer_bytes: Of weights with gradients and moments.
+        micro_batch: Samples of a batch in one pass.
+        members_in_turn: Members in one pass.
+        memory_gb: Expected peak beyond what is loaded, in GB.
+        memory_allowed_gb: What it was fitted into.
+        seconds_per_step: Expected.
+        seconds: Expected of all steps.
+    """
 
     folder: Path
     dataset: str
@@ -83,6 +62,12 @@ class TrainHeadPlan:
     feature_bytes: int
     features_cached: bool
     optimizer_bytes: int
+    micro_batch: int
+    members_in_turn: int
+    memory_gb: float
+    memory_allowed_gb: float
+    seconds_per_step: float
+    seconds: float
 
     @property
     def figures(self) -> dict[str, object]:
@@ -100,65 +85,57 @@ class TrainHeadResult:
         card: What ``head.json`` says, figures included.
         seconds: Wall time of this run's steps; 0 if the head was finished before.
         steps_made: Steps of this run.
+        peak_memory_gb: The most that was held, generator included; 0 if the head was finished before.
+        expected_memory_gb: What the estimate said of it.
     """
 
     folder: Path
     card: HeadCard
     seconds: float
     steps_made: int
+    peak_memory_gb: float = 0.0
+    expected_memory_gb: float = 0.0
 
     @property
     def figures(self) -> dict[str, object]:
         """The result as plain values."""
         made = {"members": len(self.card.members), "steps_made": self.steps_made, "seconds": self.seconds}
-        return {"head": str(self.folder), "arch": self.card.arch, **made, **self.card.figures}
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A configuration with everything it names looked up."""
-
-    folder: Path
-    generator: Generator
-    dataset: Dataset
-    annotations: Annotations
-    training: TrainingConfig
-    card: HeadCard
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What a checkpoint is bound to: everything that the result depends on."""
-        told = json.loads(json.dumps(self.card.to_json()))
-        training = {key: value for key, value in told.pop("training").items() if key != "dataset"}
-        return {**{key: told[key] for key in told if key not in ("name", "figures", "weights_sha256")}, **training}
+        memory = {"peak_memory_gb": self.peak_memory_gb, "expected_memory_gb": self.expected_memory_gb}
+        return {"head": str(self.folder), "arch": self.card.arch, **made, **memory, **self.card.figures}
 
 
 def plan_train_head(config: TrainHeadConfig, report: Reporter | None = None) -> TrainHeadPlan:
-    """Say what :func:`train_head` would do, without a step.
+    """Say what :func:`train_head` would do and take, without a step.
 
     Raises:
         BdganError: For everything that would stop the run before its first step.
     """
     runtime = start_runtime(config.device)
-    job = _prepare(config, runtime, report or Silent())
+    job = prepare(config, runtime.device, report or Silent())
     if not (config.resume or config.overwrite):
         check_free(job.folder)
-    parameters = sum(parameter.numel() for parameter in job.card.build().parameters())
+    with _threads_for(job.generator, runtime):
+        expected = _estimate(config, job, runtime, read_turns(job.folder) if config.resume else None)
+    parameters = sum(parameter.numel() for parameter in job.build().parameters())
     samples = len(job.annotations.masks_NHW)
-    features = feature_bytes(job.generator.spec)
-    cached = samples * features <= config.cache_bytes
-    kept = features * (samples if cached else job.training.batch)
-    preset, _ = find_preset(config.preset, job.generator.image_size)
+    kept = feature_bytes(job.generator.spec) * (samples if expected.kept else expected.turns.samples)
     return TrainHeadPlan(
-        job.folder, job.dataset.reference, samples, preset, job.training, parameters, kept, cached, 16 * parameters
-    )
+        job.folder, job.dataset.reference, samples, job.preset, job.training, parameters, kept, expected.kept,
+        16 * parameters, expected.turns.samples, expected.turns.members, expected.memory_bytes / 1e9,
+        expected.allowed_bytes / 1e9, expected.step_seconds, expected.seconds(job.training.steps),
+    )  # fmt: skip
 
 
 def train_head(config: TrainHeadConfig, report: Reporter | None = None) -> TrainHeadResult:
     """Train an ensemble of heads on a generator's annotated samples, and write it into the workspace.
 
+    What it will take is measured on one sample and one turn, and told, before the first step. Where memory is short,
+    features are made again for every batch, members are trained in turn (with equal results), and a batch is added up
+    from parts, over which batch norm then takes its statistics.
+
     Raises:
-        UsageError: If an option cannot be right, the dataset is another generator's, or the name is taken.
+        UsageError: If an option cannot be right, the dataset is another generator's, the name is taken, or there is
+            not enough memory.
         MissingError: If the generator or an annotated dataset is missing.
         DataError: If a sample, the weights or the checkpoint is damaged.
     """
@@ -166,28 +143,83 @@ def train_head(config: TrainHeadConfig, report: Reporter | None = None) -> Train
     runtime = start_runtime(config.device)
     if runtime.world_size > 1:
         raise UsageError(f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun")
-    job = _prepare(config, runtime, report)
+    job = prepare(config, runtime.device, report)
     state = _begin(config, job)
     if config.resume and state is None and (job.folder / HEAD_FILE).is_file():
-        card = read_card(job.folder)
-        check_same(job.folder / HEAD_FILE, replace(job, card=card).identity, job.identity)
-        report.note(f"head: {job.folder} is trained already")
-        return TrainHeadResult(job.folder, card, 0.0, 0)
-    bank = FeatureBank(job.generator, job.annotations.latents, runtime.device, cache_bytes=config.cache_bytes)
-    trainer = HeadTrainer(
-        job.card.build().to(runtime.device), bank, job.annotations.masks_NHW, job.annotations.latents.class_ids,
-        config=job.training, seed=config.seed, members=job.card.members,
-    )  # fmt: skip
-    if state is not None:
-        trainer.set_state(state)
-        report.note(f"going on after step {trainer.step}")
-    first, started = trainer.step, time.perf_counter()
+        return _finished(config, job, report)
+    held = held_bytes(runtime.device)
     with _threads_for(job.generator, runtime):
+        expected = _estimate(config, job, runtime, read_turns(job.folder) if state else None)
+        trainer = _trainer(job, expected, runtime)
+        if state is not None:
+            trainer.set_state(state)
+            report.note(f"going on after step {trainer.step}")
+        first, started = trainer.step, time.perf_counter()
+        _tell(job, expected, job.training.steps - first, report)
         figures = run_steps(trainer, job.folder, job.identity, report)
     seconds = time.perf_counter() - started
-    card = save_head(job.folder, replace(job.card, figures={**figures, "seconds": round(seconds, 1)}), trainer.ensemble)
+    told = {**job.card.training}
+    if trainer.turns.samples < job.training.batch:
+        told["micro_batch"] = trainer.turns.samples
+    card = replace(job.card, training=told, figures={**figures, "seconds": round(seconds, 1)})
+    card = save_head(job.folder, card, trainer.ensemble)
     (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-    return TrainHeadResult(job.folder, card, seconds, trainer.step - first)
+    peak, total = peak_held_bytes(runtime.device) / 1e9, (held + expected.memory_bytes) / 1e9
+    report.note(f"peak memory {peak:.2f} GB, expected {total:.2f} GB")
+    return TrainHeadResult(job.folder, card, seconds, trainer.step - first, peak, total)
+
+
+def _estimate(config: TrainHeadConfig, job: Job, runtime: Runtime, fixed: Turns | None) -> Estimate:
+    share = _SHARE_OF_FREE_MEMORY * free_bytes(runtime.device)
+    allowed = int(share if config.memory_gb is None else config.memory_gb * 1e9)
+    if fixed and config.micro_batch:
+        check_same(job.folder / CHECKPOINT_FILE, {"micro_batch": fixed.samples}, {"micro_batch": config.micro_batch})
+    return estimate(job.workload(runtime.device), allowed, fixed, config.micro_batch)
+
+
+def _trainer(job: Job, expected: Estimate, runtime: Runtime) -> HeadTrainer:
+    latents = job.annotations.latents
+    cache = len(latents.class_ids) * feature_bytes(job.generator.spec) if expected.kept else 0
+    bank = FeatureBank(job.generator, latents, runtime.device, cache_bytes=cache)
+    return HeadTrainer(
+        job.build().to(runtime.device), bank, job.annotations.masks_NHW, latents.class_ids, config=job.training,
+        seed=job.card.seed, members=job.card.members, turns=expected.turns,
+        build=lambda positions: job.build(positions).to(runtime.device),
+    )  # fmt: skip
+
+
+def _tell(job: Job, expected: Estimate, steps: int, report: Reporter) -> None:
+    """Say what the steps will take, and where it differs from a plain step what that means."""
+    members, turns, batch = len(job.card.members), expected.turns, job.training.batch
+    together = "together" if turns.members == members else f"in turn, {turns.members} at a time"
+    features = "kept" if expected.kept else "made again for every step"
+    pieces = f" of {batch} samples"
+    if turns.samples < batch:
+        pieces += f" added up from {turns.samples} at a time (batch norm sees {turns.samples}, not {batch})"
+    report.note(f"estimate: {steps} steps{pieces}; {members} heads {together}; features {features}")
+    report.note(
+        f"estimate: {expected.memory_bytes / 1e9:.2f} GB beyond what is loaded, of {expected.allowed_bytes / 1e9:.1f} "
+        f"allowed; {expected.step_seconds:.3g} s a step, {_duration(expected.seconds(steps))} in all"
+    )
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _finished(config: TrainHeadConfig, job: Job, report: Reporter) -> TrainHeadResult:
+    """Leave a head as it is that was trained already, by the same configuration."""
+    card = read_card(job.folder)
+    found, wanted = replace(job, card=card).identity, job.identity
+    if config.micro_batch is not None:
+        found["micro_batch"] = card.training.get("micro_batch", job.training.batch)
+        wanted["micro_batch"] = config.micro_batch
+    check_same(job.folder / HEAD_FILE, found, wanted)
+    report.note(f"head: {job.folder} is trained already")
+    return TrainHeadResult(job.folder, card, 0.0, 0)
 
 
 @contextmanager
@@ -201,37 +233,7 @@ def _threads_for(generator: Generator, runtime: Runtime) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _prepare(config: TrainHeadConfig, runtime: Runtime, report: Reporter) -> _Job:
-    if config.members < 1:
-        raise UsageError(f"{config.members} members: expected at least 1", "the paper has 16")
-    generator = load_generator(config.generator, runtime.device)
-    model = find_card(config.generator)
-    _, preset = find_preset(config.preset, generator.image_size)
-    training = replace(
-        preset,
-        steps=preset.steps if config.steps is None else config.steps,
-        batch=preset.batch if config.batch is None else config.batch,
-        learning_rate=preset.learning_rate if config.learning_rate is None else config.learning_rate,
-    )
-    path = config.dataset
-    if path is None:
-        path = runs.newest_dataset(config.workspace, ("annotated",), config.generator)
-        report.note(f"dataset: {path} (newest annotated set for {config.generator})")
-    dataset = open_dataset(path)
-    check_origin(dataset, model.name, model.sha256)
-    annotations = read_annotations(dataset, generator)
-    if annotations.skipped:
-        report.note(f"{annotations.skipped} samples without a mask are left out")
-    told = {**asdict(training), "dataset": dataset.reference, "data_sha256": annotations.sha256}
-    name = config.name or f"{config.generator}-{config.arch}"
-    card = HeadCard(
-        name, config.arch, model.name, model.sha256, generator.spec, generator.image_size, annotations.labels,
-        tuple(range(config.members)), config.seed, told,
-    )  # fmt: skip
-    return _Job(runs.head_folder(config.workspace, name), generator, dataset, annotations, training, card)
-
-
-def _begin(config: TrainHeadConfig, job: _Job) -> dict[str, torch.Tensor] | None:
+def _begin(config: TrainHeadConfig, job: Job) -> dict[str, torch.Tensor] | None:
     """Make the folder ready; return the checkpoint to go on from, if there is one and it is wanted."""
     if config.resume:
         return read_checkpoint(job.folder, job.identity)

@@ -86,7 +86,8 @@ def test_in_evaluation_a_sample_does_not_depend_on_its_batch(arch):
     torch.testing.assert_close(inference(one)[:, 0], inference(features)[:, 1], rtol=1e-4, atol=1e-4)
 
 
-@each_arch
+# The paper's VQGAN head hears of the class through the prior's hidden states alone.
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES.keys() - {"vqgan"}))
 def test_the_class_matters(arch):
     ensemble = build_ensemble(arch, SPEC, SIZE, 1, 1, seed=0).eval()
     features = random_features(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bdgan_cli.interfaces import ClassInfo, Features, FeatureSpec, Latents, Tap, Truncation
+from bdgan_cli.interfaces import ClassInfo, Features, FeatureSpec, Latents, LatentSpec, Tap, Truncation
 
 SIZE = 16
 SPEC = FeatureSpec((Tap("a", 6, 1, 1), Tap("b", 5, 4, 4), Tap("c", 4, 4, 4), Tap("d", 4, 8, 8), Tap("e", 3, 16, 16)), 7)
@@ -33,6 +33,8 @@ class ToyGenerator:
     image_size = SIZE
     spec = SPEC
     classes = (ClassInfo(0, "", "zero"), ClassInfo(1, "", "one"))
+    latent = LatentSpec((1,), torch.float32)
+    default_rule = Truncation(0.9)
 
     def __init__(self):
         self.calls = 0

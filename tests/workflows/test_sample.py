@@ -16,6 +16,7 @@ from bdgan_cli.errors import DataError, MissingError, UsageError
 from bdgan_cli.interfaces import Truncation
 from bdgan_cli.progress import Silent
 from bdgan_cli.weights.registry import load_generator
+from bdgan_cli.workflows.draw_rules import DrawOptions
 from bdgan_cli.workflows.sample import SampleConfig, preview_sample, sample
 from tests.helpers import save_random_head
 
@@ -203,7 +204,7 @@ def test_pictures_that_are_not_finite_are_an_error(workspace, monkeypatch):
         ({"reject": 1.0}, UsageError, "rejection rate 1.0"),
         ({"reject": 0.5, "classifier": "none"}, UsageError, "--reject needs a classifier"),
         ({"head": "nosuch"}, MissingError, "no head 'nosuch'"),
-        ({"truncation": Truncation(-1.0)}, UsageError, "truncation -1.0"),
+        ({"draw": DrawOptions(trunc=-1.0)}, UsageError, "truncation -1.0"),
         ({"per_class": 0}, UsageError, "--per-class 0"),
         ({"precision": "int3"}, UsageError, "precision 'int3'"),
         ({"image_format": "bmp"}, UsageError, "image format 'bmp'"),

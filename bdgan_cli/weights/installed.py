@@ -1,0 +1,115 @@
+"""What has been installed into the user's cache: one folder per model with its weights and the record of where from.
+
+<cache>/models/NAME/weights.safetensors     what the model's builder loads
+<cache>/models/NAME/installed.json          size, sha256, layout and origin
+<cache>/downloads/NAME/                     downloads that are not finished or not yet converted
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import platformdirs
+
+from bdgan_cli.errors import DataError
+
+FORMAT_VERSION = 1
+WEIGHTS_FILE = "weights.safetensors"
+RECORD_FILE = "installed.json"
+
+
+@dataclass(frozen=True)
+class InstalledRecord:
+    """What is known of an installed model.
+
+    Attributes:
+        sha256: Of the weights, in hex.
+        size: Of the weights, in bytes.
+        mtime_ns: When the weights were written; big files of that time and size are not hashed at each load.
+        layout: The layout in which they came.
+        came_from: Name of the file they came from.
+        came_from_sha256: Its sha256 in hex.
+    """
+
+    sha256: str
+    size: int
+    mtime_ns: int
+    layout: str
+    came_from: str
+    came_from_sha256: str
+
+
+def cache_folder() -> Path:
+    """Return the user's cache: ``$BDGAN_CACHE``, or the platform's folder for caches."""
+    return Path(os.environ.get("BDGAN_CACHE") or platformdirs.user_cache_dir("bdgan"))
+
+
+def model_folder(name: str) -> Path:
+    """Return where the model of that name is or will be installed."""
+    return cache_folder() / "models" / name
+
+
+def download_folder(name: str) -> Path:
+    """Return where the files of that model are downloaded to."""
+    return cache_folder() / "downloads" / name
+
+
+def read_record(name: str) -> InstalledRecord | None:
+    """Read the record of an installed model, None if it is not installed.
+
+    Raises:
+        DataError: If the record is damaged.
+    """
+    path = model_folder(name) / RECORD_FILE
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        version = fields.pop("format_version")
+        if version != FORMAT_VERSION:
+            raise ValueError(f"format version {version}, expected {FORMAT_VERSION}")
+        return InstalledRecord(**fields)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"{path} is no valid record of an installed model: {error}",
+            f"delete {path.parent} and install {name} again: bdgan models pull {name}",
+        ) from error
+
+
+def write_record(folder: Path, record: InstalledRecord) -> None:
+    """Write the record into a model's folder, whole or not at all."""
+    part = folder / f"{RECORD_FILE}.part"
+    part.write_text(json.dumps({"format_version": FORMAT_VERSION, **asdict(record)}, indent=2) + "\n", encoding="utf-8")
+    part.replace(folder / RECORD_FILE)
+
+
+@contextlib.contextmanager
+def staging(name: str) -> Iterator[Path]:
+    """Yield an empty folder beside the installed models; it is gone afterwards unless :func:`install` took it."""
+    folder = cache_folder() / "models" / f".{name}.{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def install(folder: Path, name: str) -> Path:
+    """Move a staged folder to where the model of that name belongs, in place of an earlier one.
+
+    Returns:
+        The model's folder.
+    """
+    final, earlier = model_folder(name), folder.with_name(f"{folder.name}.earlier")
+    if final.exists():
+        final.rename(earlier)
+    folder.rename(final)
+    shutil.rmtree(earlier, ignore_errors=True)
+    return final
