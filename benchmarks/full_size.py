@@ -103,7 +103,6 @@ def write_random_stages(path: Path) -> dict[str, Any]:
 @torch.inference_mode()
 def prior_speed(path: Path) -> dict[str, Any]:
     """Load the transformer in bfloat16, then compare cached sampling with a pass over the prefix for every code."""
-    torch.set_num_threads(torch.get_num_threads())
     stages = load_stages(FIRST_STAGE, PRIOR, path)
     parameters = sum(p.numel() for p in stages.transformer.parameters())
     loaded = peak_memory_gb()

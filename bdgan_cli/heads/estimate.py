@@ -1,11 +1,10 @@
-"""What a training will take, measured on one sample and one turn before it starts, and how it is cut up to fit.
+"""What a training will take, measured on one sample and one turn before it starts.
 
 Axis legend: M members, B samples of a batch, H rows, W columns.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,45 +13,19 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from bdgan_cli.errors import UsageError
 from bdgan_cli.heads.bank import feature_bytes, make_features, pass_samples
 from bdgan_cli.heads.labels import sample_losses
 from bdgan_cli.heads.members import MemberList
 from bdgan_cli.heads.memory import peak_bytes
 from bdgan_cli.heads.presets import TrainingConfig
-from bdgan_cli.heads.turns import Turns
+from bdgan_cli.heads.turns import Costs, Turns, choose_turns
 from bdgan_cli.interfaces import Features, Generator, Latents
 
 # Beside a parameter: its gradient, Adam's two moments, and two temporaries of Adam's over all parameters.
 _BYTES_BESIDE_A_PARAMETER = 20
 # On a CPU the scratch memory inside an operation is not counted. Measured at 512x512 with benchmarks.training_512.
-_SCRATCH = {"cpu": 1.5}
+_SCRATCH = {"cpu": 1.6}
 _TIMED_TWICE_BELOW_S, _TIMED_ONCE_ABOVE_S = 20.0, 10.0
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Bytes that training takes beyond what is loaded.
-
-    Attributes:
-        features: One sample's features.
-        sample: Beside them, for every sample of a turn, whatever the number of members.
-        member: For every sample of a turn and member of a turn.
-        weights: Gradients and the optimiser's state of all members.
-        generator: What a pass of the generator holds at its peak.
-    """
-
-    features: int
-    sample: int
-    member: int
-    weights: int
-    generator: int
-
-    def of(self, turns: Turns, kept_samples: int) -> int:
-        """Return the bytes at the peak of a step, with the features of ``kept_samples`` samples kept."""
-        making = turns.samples * self.features + self.generator
-        training = turns.samples * (self.features + self.sample + turns.members * self.member)
-        return self.weights + kept_samples * self.features + (training if kept_samples else max(making, training))
 
 
 @dataclass(frozen=True)
@@ -108,48 +81,6 @@ class Estimate:
     def seconds(self, steps: int) -> float:
         """Return the expected wall time of a number of steps."""
         return self.first_seconds + steps * self.step_seconds
-
-
-def choose_turns(
-    costs: Costs, batch: int, members: int, samples: int, allowed_bytes: int, fixed_samples: int | None = None
-) -> tuple[Turns, bool]:
-    """Cut a step so that it fits.
-
-    A whole batch in one turn comes first, since batch norm then sees what it sees without cutting; then features that
-    are made once; then as many members at a time as fit.
-
-    Args:
-        costs: Of the work.
-        batch: Samples of a step.
-        members: Members of the ensemble.
-        samples: Annotated samples.
-        allowed_bytes: What a step may take.
-        fixed_samples: Samples of a turn, if they are not to be chosen.
-
-    Returns:
-        The turns, and whether all features are kept.
-
-    Raises:
-        UsageError: If one sample and one member at a time do not fit.
-    """
-    most = [size for size in range(1, batch + 1) if costs.of(Turns(size, 1), 0) <= allowed_bytes]
-    if (fixed_samples or 1) > len(most):
-        asked = fixed_samples or 1
-        least = _gb_up(costs.of(Turns(asked, 1), 0))
-        raise UsageError(
-            f"training needs {least} GB for {asked} sample{'s' * (asked > 1)} and one head at a time, "
-            f"{allowed_bytes / 1e9:.3g} GB are allowed",
-            f"allow more: --memory-gb {least}, on a machine that has it",
-        )
-    # Turns as equal as possible: of a batch of 8 where 5 fit, 4 and 4.
-    size = fixed_samples or math.ceil(batch / math.ceil(batch / len(most)))
-    kept = costs.of(Turns(size, 1), samples) <= allowed_bytes
-    groups = [
-        group
-        for group in range(1, members + 1)
-        if members % group == 0 and costs.of(Turns(size, group), samples * kept) <= allowed_bytes
-    ]
-    return Turns(size, groups[-1]), kept
 
 
 class Measured(NamedTuple):
@@ -253,7 +184,3 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
         if seconds > _TIMED_TWICE_BELOW_S:
             break
     return seconds
-
-
-def _gb_up(size: int) -> float:
-    return math.ceil(size / 1e8) / 10

@@ -72,7 +72,9 @@ class MultilevelHeads(nn.Module):
 
     def _reduce_level(self, maps: list[Tensor], positions: list[int]) -> Tensor:
         """Sum the reductions of all taps of one resolution, as one convolution over their concatenation."""
-        x = torch.cat([maps[i] for i in positions], dim=1).contiguous(memory_format=torch.channels_last)
+        # Without the shortcut a lone map, half of all features at 512 pixels, would be copied.
+        x = maps[positions[0]] if len(positions) == 1 else torch.cat([maps[i] for i in positions], dim=1)
+        x = x.contiguous(memory_format=torch.channels_last)
         weights: list[Tensor] = [self.reduce.get_submodule(str(i)).get_parameter("weight") for i in positions]
         weight = torch.cat(weights, dim=1)
         return F.conv2d(x, weight, stride=weight.shape[-1])
