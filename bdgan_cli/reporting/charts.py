@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-
-ACCENT, SECOND, QUIET, INK = "#d6336c", "#1c7ed6", "#adb5bd", "#212529"
-_STYLE: Any = {
-    "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.edgecolor": QUIET, "axes.labelcolor": INK, "xtick.color": "#495057", "ytick.color": "#495057",
-    "axes.titlesize": 10, "axes.titleweight": "bold", "axes.titlelocation": "left", "svg.fonttype": "none",
-    "svg.hashsalt": "bdgan", "figure.constrained_layout.use": True,
-}  # fmt: skip
+from bdgan_cli.reporting.drawing import ACCENT, QUIET, SECOND, Floats, drawing
 
 
 def risk_coverage_chart(coverage: Floats, curves: dict[str, Floats], ideal: Floats, random: float) -> str:
@@ -87,17 +74,8 @@ def paired_bars_chart(names: Sequence[str], before: Floats, after: Floats) -> st
 
 @contextmanager
 def _chart(width: float, height: float) -> Iterator[tuple[Axes, list[str]]]:
-    """Open axes; on leaving, the SVG text is the list's only entry. The same figure always gives the same text."""
+    """Open axes; on leaving, the SVG text is the list's only entry."""
     svg: list[str] = []
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), dpi=150)
+    with drawing(width, height) as (figure, done):
         yield figure.subplots(), svg
-        stream = io.StringIO()
-        figure.savefig(
-            stream,
-            format="svg",
-            metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
-            transparent=True,
-        )
-    text = stream.getvalue()
-    svg.append(text[text.index("<svg") :])
+    svg.append(done[0].svg)
