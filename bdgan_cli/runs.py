@@ -41,9 +41,19 @@ def newest_dataset(workspace: Path, kinds: Iterable[str], generator: str | None 
     found = _newest(workspace / "datasets", _DATASET_FILE, fits)
     if found is None:
         of = f" of {generator}" if generator else ""
-        hint = "bdgan sample --per-class 5 --exact-labels" if wanted == ("annotated",) else "bdgan sample --help"
-        raise MissingError(f"no {' or '.join(wanted)} dataset{of} in workspace {workspace}", f"make one: {hint}")
+        raise MissingError(f"no {' or '.join(wanted)} dataset{of} in workspace {workspace}", _way_to(wanted, generator))
     return found
+
+
+def _way_to(kinds: tuple[str, ...], generator: str | None) -> str:
+    """Say how a dataset of these kinds comes about."""
+    if kinds != ("annotated",):
+        return "make one: bdgan sample --help"
+    if generator is None or generator.startswith("tiny-"):
+        return "make one: bdgan sample --per-class 5 --exact-labels"
+    if generator.startswith("biggan"):
+        return "import the released annotations: bdgan data import bigdatasetgan DIR"
+    return f"sample pictures (bdgan sample --gen {generator} --no-labels), annotate and import them: bdgan data --help"
 
 
 def newest_head(workspace: Path, generator: str) -> Path:

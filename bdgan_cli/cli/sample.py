@@ -55,7 +55,7 @@ def sample(
     trunc: Annotated[float | None, typer.Option(help=TRUNC_HELP)] = None,
     trunc_mode: Annotated[str | None, typer.Option(help=TRUNC_MODE_HELP)] = None,
     temperature: Annotated[float | None, typer.Option(help="VQGAN: divides the logits of the codes; 1.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="VQGAN: the codes that may be drawn; 600, 0 for all.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="VQGAN: the codes that may be drawn; vqgan 600, 0 for all.")] = None,
     top_p: Annotated[float | None, typer.Option(help="VQGAN: the share of probability drawn from; 0.92.")] = None,
     seed: SeedOption = 0,
     head: Annotated[str | None, typer.Option(help="Trained head; by default the newest for this generator.")] = None,

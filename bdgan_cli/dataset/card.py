@@ -9,8 +9,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from bdgan_cli.atomic import write_atomically
 from bdgan_cli.dataset.codecs import encode_image
-from bdgan_cli.dataset.files import write_atomically
 from bdgan_cli.dataset.pictures import draw_grid, legend_of, sample_tiles
 from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.dataset.schema import CARD_FILE, PREVIEW_FILE, DatasetInfo, ModelRef

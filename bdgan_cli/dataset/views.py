@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bdgan_cli.dataset import files
+from bdgan_cli import atomic
 from bdgan_cli.errors import DataError, MissingError, UsageError, near_names
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def write_view(dataset: Dataset, name: str, decisions: pa.Table) -> Path:
     """
     path = view_path(dataset.root, name)
     table = _checked(dataset, name, decisions)
-    with files.refusals_explained(path):
+    with atomic.refusals_explained(path):
         path.parent.mkdir(exist_ok=True)
-        files.sweep_temporary(path.parent)
-        with files.temporary_file(path) as (temporary, file):
+        atomic.sweep_temporary(path.parent)
+        with atomic.temporary_file(path) as (temporary, file):
             pq.write_table(table, file, compression="zstd")
-            files.seal(file)
-            files.put_in_place(temporary, path)
+            atomic.seal(file)
+            atomic.put_in_place(temporary, path)
     return path
 
 

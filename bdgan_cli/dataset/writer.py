@@ -17,7 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bdgan_cli.dataset import files, tar
+from bdgan_cli import atomic
+from bdgan_cli.dataset import tar
 from bdgan_cli.dataset.card import write_card
 from bdgan_cli.dataset.index import part_ends_at, read_info
 from bdgan_cli.dataset.plans import check_same_plan
@@ -72,20 +73,20 @@ class DatasetWriter:
         """
         shard, part = self._shard_path(stem), self._index_path(stem)
         with (
-            files.refusals_explained(shard),
-            files.temporary_file(shard) as (new_shard, shard_file),
-            files.temporary_file(part) as (new_part, part_file),
+            atomic.refusals_explained(shard),
+            atomic.temporary_file(shard) as (new_shard, shard_file),
+            atomic.temporary_file(part) as (new_part, part_file),
         ):
             rows = [_append(shard_file, stem, sample) for sample in samples]
             tar.append_end(shard_file)
             pq.write_table(_index_table(stem, rows), part_file, compression="zstd")
-            files.seal(shard_file)
-            files.seal(part_file)
+            atomic.seal(shard_file)
+            atomic.seal(part_file)
             if part.exists():
                 part.unlink()
-                files.sync_folder(part.parent)
-            files.put_in_place(new_shard, shard)
-            files.put_in_place(new_part, part)
+                atomic.sync_folder(part.parent)
+            atomic.put_in_place(new_shard, shard)
+            atomic.put_in_place(new_part, part)
         return len(rows)
 
     def finalize(self) -> None:
@@ -95,7 +96,7 @@ class DatasetWriter:
             BdganError: If the machine refuses.
         """
         for folder in (self.root, self.root / "shards", self.root / "index"):
-            files.sweep_temporary(folder)
+            atomic.sweep_temporary(folder)
         write_card(self.root)
 
     def _shard_path(self, stem: str) -> Path:
@@ -123,7 +124,7 @@ def open_for_writing(path: Path | str, info: DatasetInfo, *, overwrite: bool = F
     refuse_foreign_folder(root)
     content = (json.dumps(info.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     marker = root / INFO_FILE
-    with files.refusals_explained(root):
+    with atomic.refusals_explained(root):
         root.mkdir(parents=True, exist_ok=True)
         if overwrite and marker.is_file():
             _remove_dataset_files(root)
@@ -131,9 +132,9 @@ def open_for_writing(path: Path | str, info: DatasetInfo, *, overwrite: bool = F
             check_same_plan(read_info(root), info, str(root))
         for name in ("", "shards", "index"):
             (root / name).mkdir(exist_ok=True)
-            files.sweep_temporary(root / name)
+            atomic.sweep_temporary(root / name)
     if not marker.is_file() or marker.read_bytes() != content:
-        files.write_atomically(marker, content)
+        atomic.write_atomically(marker, content)
     return DatasetWriter(root, info)
 
 
@@ -148,9 +149,9 @@ def writer_lock(path: Path | str) -> Iterator[None]:
     root = Path(path)
     refuse_foreign_folder(root)
     with ExitStack() as stack:
-        with files.refusals_explained(root):
+        with atomic.refusals_explained(root):
             root.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(files.folder_lock(root))
+            stack.enter_context(atomic.folder_lock(root))
         yield
 
 
@@ -166,7 +167,7 @@ def refuse_foreign_folder(root: Path) -> None:
         )
     if not root.is_dir() or (root / INFO_FILE).is_file():
         return
-    others = sorted(path.name for path in root.iterdir() if not files.is_ours(path))
+    others = sorted(path.name for path in root.iterdir() if not atomic.is_ours(path))
     if others:
         found = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         raise UsageError(f"{root} holds something else: {found}; no {INFO_FILE}", "choose another name for the dataset")

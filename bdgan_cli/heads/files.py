@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from bdgan_cli.atomic import write_atomically
 from bdgan_cli.errors import DataError, MissingError, UsageError
 from bdgan_cli.heads.registry import ARCHITECTURES, build_ensemble
 from bdgan_cli.interfaces import FeatureSpec, HeadEnsemble, Tap
@@ -107,7 +107,7 @@ def save_head(folder: Path, card: HeadCard, ensemble: nn.Module) -> HeadCard:
     tensors = {name: value.cpu() for name, value in state if not name.endswith("num_batches_tracked")}
     write_tensors(folder / WEIGHTS_FILE, tensors)
     written = HeadCard(**{**_shallow(card), "weights_sha256": file_sha256(folder / WEIGHTS_FILE)})
-    write_atomic(folder / HEAD_FILE, (json.dumps(written.to_json(), indent=2) + "\n").encode())
+    write_atomically(folder / HEAD_FILE, (json.dumps(written.to_json(), indent=2) + "\n").encode())
     return written
 
 
@@ -146,7 +146,7 @@ def load_head(folder: Path, generator: str, generator_sha256: str, device: torch
         DataError: If its files are broken.
     """
     card = read_card(folder)
-    _check_generator(folder, card, generator, generator_sha256)
+    check_generator(folder, card, generator, generator_sha256)
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise DataError(f"{weights} is missing", _RETRAIN)
@@ -166,27 +166,18 @@ def load_head(folder: Path, generator: str, generator_sha256: str, device: torch
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write a safetensors file, whole or not at all."""
     plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, save(plain, dict(metadata) if metadata else None))
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file beside its place, sync it, and rename it."""
-    temporary = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, save(plain, dict(metadata) if metadata else None))
 
 
 _RETRAIN = "train it again: bdgan train-head --overwrite"
 
 
-def _check_generator(folder: Path, card: HeadCard, generator: str, sha256: str) -> None:
+def check_generator(folder: Path, card: HeadCard, generator: str, sha256: str) -> None:
+    """Check that a head reads the features of a generator.
+
+    Raises:
+        UsageError: If it was trained on another generator, or on other weights of it.
+    """
     if card.generator != generator:
         raise UsageError(
             f"head {folder} reads features of {card.generator}, not of {generator}",

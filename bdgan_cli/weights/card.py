@@ -23,7 +23,7 @@ else:
 
 CARDS_FOLDER = Path(__file__).parent / "cards"
 ENTRY_POINT_GROUP = "bdgan.generators"
-KINDS = ("generator", "classifier", "segmenter")
+KINDS = ("generator", "classifier", "segmenter", "features")
 
 
 class Alias(NamedTuple):

@@ -11,12 +11,14 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
 
+from bdgan_cli.atomic import folder_lock, write_atomically
 from bdgan_cli.errors import DataError
 
 FORMAT_VERSION = 1
@@ -84,17 +86,33 @@ def read_record(name: str) -> InstalledRecord | None:
 
 def write_record(folder: Path, record: InstalledRecord) -> None:
     """Write the record into a model's folder, whole or not at all."""
-    part = folder / f"{RECORD_FILE}.part"
-    part.write_text(json.dumps({"format_version": FORMAT_VERSION, **asdict(record)}, indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / RECORD_FILE)
+    content = json.dumps({"format_version": FORMAT_VERSION, **asdict(record)}, indent=2) + "\n"
+    write_atomically(folder / RECORD_FILE, content.encode())
+
+
+@contextlib.contextmanager
+def installing(name: str) -> Iterator[None]:
+    """Let one process at a time fetch and install a model, and remove what killed ones left.
+
+    Raises:
+        BdganError: If another process installs it.
+    """
+    downloads = download_folder(name)
+    downloads.mkdir(parents=True, exist_ok=True)
+    with folder_lock(downloads):
+        for left in model_folder(name).parent.glob(f".{name}.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
 
 
 @contextlib.contextmanager
 def staging(name: str) -> Iterator[Path]:
     """Yield an empty folder beside the installed models; it is gone afterwards unless :func:`install` took it."""
-    folder = cache_folder() / "models" / f".{name}.{os.getpid()}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    models = cache_folder() / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=models))
+    # Others may read what is installed, as they may read any file of the cache.
+    folder.chmod(0o777 & ~_umask())
     try:
         yield folder
     finally:
@@ -110,6 +128,17 @@ def install(folder: Path, name: str) -> Path:
     final, earlier = model_folder(name), folder.with_name(f"{folder.name}.earlier")
     if final.exists():
         final.rename(earlier)
-    folder.rename(final)
+    try:
+        folder.rename(final)
+    except BaseException:  # an interrupt, too, must not leave the user without the earlier one
+        if earlier.exists() and not final.exists():
+            earlier.rename(final)
+        raise
     shutil.rmtree(earlier, ignore_errors=True)
     return final
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
+from bdgan_cli.atomic import write_atomically
+from bdgan_cli.errors import BdganError
 from bdgan_cli.weights.card import ModelCard
 from bdgan_cli.weights.installed import cache_folder
 
@@ -18,12 +21,12 @@ def unseen_terms(card: ModelCard) -> str | None:
 
 
 def mark_seen(card: ModelCard) -> None:
-    """Remember that a model's terms have been shown."""
+    """Remember that a model's terms have been shown; in a cache that cannot be written they are shown again."""
     path = cache_folder() / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps({**_shown(), card.name: card.terms}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)
+    content = json.dumps({**_shown(), card.name: card.terms}, indent=2, sort_keys=True) + "\n"
+    with suppress(OSError, BdganError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.encode())
 
 
 def _shown() -> dict[str, str]:

@@ -48,7 +48,12 @@ def load_generator(name: str, device: torch.device | str = "cpu") -> Generator:
     if not isinstance(generator, Generator):
         raise UsageError(
             f"the builder of {name} returned {type(generator).__name__}, which lacks draw, synthesize or the spec",
-            "see CONTRIBUTING.md, 'A generator'",
+            "see docs/plugins.md",
+        )
+    if [info.id for info in generator.classes] != list(range(len(generator.classes))):
+        raise UsageError(
+            f"{name} numbers its classes {[info.id for info in generator.classes][:5]}, expected 0, 1, 2, ... in order",
+            "see docs/plugins.md",
         )
     return generator
 

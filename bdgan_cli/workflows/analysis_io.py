@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bdgan_cli.dataset.files import write_atomically
+from bdgan_cli.atomic import write_atomically
 from bdgan_cli.dataset.reader import Dataset, open_dataset, split_reference
 from bdgan_cli.dataset.schema import KINDS
 from bdgan_cli.errors import UsageError

@@ -100,7 +100,7 @@ def no_masks(dataset: Dataset, generator: Generator) -> DataError:
     """Return the error of a dataset in which nothing is annotated."""
     return DataError(
         f"{dataset.reference}: none of its {len(dataset)} samples carries a mask",
-        f"annotate them, or for an embedded generator: bdgan sample --gen {generator.name} --exact-labels",
+        "annotate them, or for a generator with exact masks: bdgan sample --gen tiny-biggan --exact-labels",
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bdgan_cli.atomic import write_atomically
 from bdgan_cli.dataset.codecs import encode_image
-from bdgan_cli.dataset.files import write_atomically
 from bdgan_cli.dataset.importers import folder as folder_importer
 from bdgan_cli.dataset.importers.folder import FolderImport
 from bdgan_cli.dataset.importers.mask_rules import MaskRule, parse_mask_map

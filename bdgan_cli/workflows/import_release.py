@@ -138,11 +138,12 @@ def import_release(config: ImportReleaseConfig, report: Reporter | None = None) 
     if real_list is not None:
         report.note(f"{REAL_LIST} names {real_list} real pictures; their masks were never released")
     stops = not survey.items or (bool(survey.faults) and not config.skip_odd)
-    if not stops:
+    if config.dry_run and survey.pictures_missing and not card.is_installed:
+        report.note(f"{survey.pictures_missing} pictures must be made again: bdgan models pull {card.name}")
+    if not stops and not config.dry_run:
         runtime = start_runtime(config.device)
         generator = load_for_release(card, survey, runtime, report)
-        if not config.dry_run:
-            _Writer(config, source, generator, runtime).write(out, survey, card, report)
+        _Writer(config, source, generator, runtime).write(out, survey, card, report)
     written = not stops and not config.dry_run
     made_again = survey.pictures_missing
     return ImportReleaseResult(out, written, survey.classes, survey.per_class, made_again, survey.faults, real_list)

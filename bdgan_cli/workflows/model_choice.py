@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 
 from bdgan_cli import runs
-from bdgan_cli.errors import MissingError
+from bdgan_cli.errors import MissingError, UsageError
+from bdgan_cli.heads.files import HEAD_FILE, read_card
 from bdgan_cli.progress import Reporter
 from bdgan_cli.weights.card import all_cards, companion, find_card, resolve_name
 
@@ -17,6 +17,7 @@ def choose_generator(name: str, workspace: Path, head: str | None, report: Repor
 
     Raises:
         MissingError: If the head that was named does not exist.
+        DataError: If its card is broken.
     """
     members = [card for card in all_cards() if resolve_name(name, card) == card]
     if members == [name] or not members:
@@ -28,8 +29,8 @@ def choose_generator(name: str, workspace: Path, head: str | None, report: Repor
                 folders.append(runs.newest_head(workspace, member))
     named = None
     if folders:
-        newest = max(folders, key=lambda folder: (folder / "head.json").stat().st_mtime_ns)
-        named = json.loads((newest / "head.json").read_text(encoding="utf-8")).get("generator", {}).get("name")
+        newest = max(folders, key=lambda folder: (folder / HEAD_FILE).stat().st_mtime_ns)
+        named = read_card(newest).generator
     chosen = resolve_name(name, named)
     report.note(f"generator: {chosen} (of the family {name})")
     return chosen
@@ -44,8 +45,15 @@ def choose_classifier(asked: str, generator: str) -> str:
 
     Raises:
         MissingError: If there is no model of that name.
-        UsageError: If it is no classifier.
+        UsageError: If it is no classifier, or one of other pictures.
     """
     if asked == "none":
         return ""
-    return (companion(generator, "classifier") or "") if asked == "auto" else find_card(asked, "classifier").name
+    if asked == "auto":
+        return companion(generator, "classifier") or ""
+    card, domain = find_card(asked, "classifier"), find_card(generator).domain
+    if card.domain and domain and card.domain != domain:
+        raise UsageError(
+            f"{asked} is a classifier of {card.domain}, {generator} makes pictures of {domain}", "use --classifier none"
+        )
+    return card.name

@@ -23,6 +23,7 @@ from bdgan_cli.weights.installed import (
     InstalledRecord,
     download_folder,
     install,
+    installing,
     model_folder,
     staging,
     write_record,
@@ -102,6 +103,16 @@ def add_model(config: AddConfig, report: Reporter | None = None) -> AddResult:
     card = find_card(config.name)
     _refuse(card, config)
     introduce(card.name, report)
+    with installing(card.name):
+        return _add(card, config, report)
+
+
+def _add(card: ModelCard, config: AddConfig, report: Reporter) -> AddResult:
+    """Read, convert, build, and only then install.
+
+    Raises:
+        DataError: If the file is damaged, hostile, of another layout or of another model.
+    """
     found = read_public(config.path)
     tensors, parameters = len(found.tensors), found.parameters
     report.note(
@@ -149,8 +160,9 @@ def pull_models(
             results.append(PullResult(card.name, "would be fetched", card))
         else:
             introduce(card.name, report)
-            path = _fetched(card, report)
-            results.append(PullResult(card.name, "installed", card, _add_fetched(card, path, workspace, report)))
+            with installing(card.name):
+                added = _add_fetched(card, _fetched(card, report), workspace, report)
+            results.append(PullResult(card.name, "installed", card, added))
     return results
 
 
@@ -179,7 +191,7 @@ def _add_fetched(card: ModelCard, path: Path, workspace: Path, report: Reporter)
         DataError: If it is not the model's weights.
     """
     try:
-        added = add_model(AddConfig(path, card.name, workspace, overwrite=True), report)
+        added = _add(card, AddConfig(path, card.name, workspace, overwrite=True), report)
     except DataError as error:
         path.unlink()
         raise DataError(f"{error.message}; the download was removed", by_hand(card)) from error

@@ -60,7 +60,8 @@ def introduce(name: str, report: Reporter) -> None:
     """
     card = find_card(name)
     terms = unseen_terms(card)
-    if terms is not None:
+    # What nobody heard was not told.
+    if terms is not None and not isinstance(report, Silent):
         report.note(f"{card.name}: {terms}")
         mark_seen(card)
 

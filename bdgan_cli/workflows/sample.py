@@ -12,7 +12,7 @@ from bdgan_cli import runs
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo, ModelRef
 from bdgan_cli.dataset.writer import DatasetWriter, encode_sample, open_for_writing, writer_lock
 from bdgan_cli.errors import UsageError
-from bdgan_cli.heads.files import LoadedHead, load_head
+from bdgan_cli.heads.files import LoadedHead, check_generator, load_head, read_card
 from bdgan_cli.interfaces import Generator, KnowsTruth
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import Runtime, start_runtime
@@ -120,6 +120,8 @@ def preview_sample(config: SampleConfig, report: Reporter | None = None) -> Samp
     plan = plan_sample(config, generator)
     folder = _folder(config)
     head = _choose_head(config, report)
+    if head is not None:
+        check_generator(head, read_card(head), config.generator, find_card(config.generator).sha256)
     size = estimated_bytes(plan, generator.image_size, math.prod(generator.latent.shape))
     return SamplePreview(plan, folder, head, len(list(plan.shards())), size)
 

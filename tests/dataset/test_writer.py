@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bdgan_cli.dataset import files
+from bdgan_cli import atomic
 from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.dataset.schema import ClassEntry, ModelRef
 from bdgan_cli.dataset.writer import DatasetWriter, encode_sample, open_for_writing, writer_lock
@@ -193,7 +193,7 @@ def test_full_disk_keeps_finished_shards(tmp_path: Path, monkeypatch: pytest.Mon
     writer = open_for_writing(tmp_path, make_info())
     writer.write_shard("c0000-b0000", [make_sample(0, i) for i in range(4)])
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", _fail_after(calls, 28, os.fsync))
+        patch.setattr(atomic.os, "fsync", _fail_after(calls, 28, os.fsync))
         with pytest.raises(BdganError, match="No space left on device") as caught:
             write_all(tmp_path)
     assert "run the same command again" in caught.value.hint
@@ -207,7 +207,7 @@ def test_refusals_of_the_machine_have_hints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, hint: str
 ) -> None:
     writer = open_for_writing(tmp_path, make_info())
-    monkeypatch.setattr(files.os, "fsync", _fail_after(0, error, os.fsync))
+    monkeypatch.setattr(atomic.os, "fsync", _fail_after(0, error, os.fsync))
     with pytest.raises(BdganError) as caught:
         writer.write_shard("b", [make_sample(0, 1)])
     assert hint in caught.value.hint
@@ -241,17 +241,17 @@ def test_a_real_limit_of_the_system_is_explained(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from bdgan_cli.dataset import files
+from bdgan_cli import atomic
 from tests.dataset.builders import write_all
 left, name = int(sys.argv[2]), sys.argv[3]
-real = getattr(files, name)
+real = getattr(atomic, name)
 def dying(*args):
     global left
     left -= 1
     if left < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(*args)
-setattr(files, name, dying)
+setattr(atomic, name, dying)
 write_all(Path(sys.argv[1]))
 """
 

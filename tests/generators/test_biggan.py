@@ -114,29 +114,6 @@ def test_contract(generator):
     assert features.condition.shape == (2, generator.spec.condition_dim)
 
 
-def test_a_batch_of_eight_equals_eight_batches_of_one(generator):
-    latents = generator.draw([0, 1, 2, 3, 4, 0, 1, 2], list(range(8)), 1, Truncation(0.9))
-    images, features = generator.synthesize(latents)
-    ones = [generator.synthesize(latents.take(torch.tensor([i]))) for i in range(8)]
-    torch.testing.assert_close(images, torch.cat([one[0] for one in ones]), atol=1e-4, rtol=0)
-    for i, maps in enumerate(features.maps):
-        torch.testing.assert_close(maps, torch.cat([one[1].maps[i] for one in ones]), atol=1e-4, rtol=1e-4)
-
-
-def test_the_same_latents_make_the_same_pictures(generator):
-    latents = generator.draw([3, 3], [0, 1], 0, Truncation(1.0))
-    assert torch.equal(generator.synthesize(latents)[0], generator.synthesize(latents)[0])
-
-
-def test_a_draw_depends_on_seed_class_and_index_alone(generator):
-    batch = generator.draw([0, 1, 1], [7, 7, 8], 2, Truncation(0.9))
-    alone = generator.draw([1], [7], 2, Truncation(0.9))
-    assert torch.equal(batch.values[1], alone.values[0])
-    assert batch.values.shape == (3, SMALL.z_dim)
-    for other in (([0], [7], 2), ([1], [8], 2), ([1], [7], 3)):
-        assert not torch.equal(generator.draw(*other, Truncation(0.9)).values, alone.values)
-
-
 def test_truncation_is_the_latents_scale_and_nothing_else(generator):
     narrow, wide = (generator.draw([1], [0], 0, Truncation(value)) for value in (0.5, 1.0))
     torch.testing.assert_close(narrow.values * 2, wide.values)

@@ -45,12 +45,15 @@ def narrow_vqgan(name):
 
 NARROW = {
     "biggan-512": narrow_original,
-    "biggan-deep-128": narrow_deep,
-    "biggan-deep-256": narrow_deep,
     "biggan-deep-512": narrow_deep,
     "vqgan": narrow_vqgan,
 }
-NAMES = sorted(card.name for card in all_cards().values() if card.kind == "generator")
+# At other resolutions it is the same class with fewer layers; their configurations are tested by themselves.
+NAMES = sorted(
+    card.name
+    for card in all_cards().values()
+    if card.kind == "generator" and card.name not in ("biggan-deep-128", "biggan-deep-256")
+)
 
 
 @pytest.fixture(scope="module", params=NAMES)

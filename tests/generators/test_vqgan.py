@@ -8,8 +8,8 @@ from taming.modules.vqvae.quantize import VectorQuantizer
 from bdgan_cli.errors import UsageError
 from bdgan_cli.generators.vqgan import FIRST_STAGE, PRIOR, VQGAN, TwoStages, feature_spec
 from bdgan_cli.generators.vqgan_first_stage import FirstStageConfig, Quantizer
-from bdgan_cli.generators.vqgan_prior import Prior, PriorConfig, pick
-from bdgan_cli.interfaces import ClassInfo, CodeSampling, Encodes, Generator, Truncation
+from bdgan_cli.generators.vqgan_prior import PriorConfig, pick
+from bdgan_cli.interfaces import ClassInfo, CodeSampling, Truncation
 
 SMALL_STAGE = FirstStageConfig(
     image_size=16, width=32, multipliers=(1, 2), blocks=1, attention_size=8, vocabulary=40, code_width=8
@@ -33,11 +33,6 @@ def generator():
 @pytest.fixture(scope="module")
 def latents(generator):
     return generator.draw([0, 1, 4, 3], [0, 1, 2, 9], 0, RECIPE)
-
-
-def test_it_is_a_generator_that_encodes(generator):
-    assert isinstance(generator, Generator)
-    assert isinstance(generator, Encodes)
 
 
 def test_the_prior_agrees_with_the_package(generator, latents):
@@ -96,29 +91,11 @@ def test_a_draw_depends_on_its_name_alone(generator, latents):
         assert not torch.equal(generator.draw(*other, RECIPE).values, alone.values)
 
 
-def test_features_match_the_spec_and_carry_no_gradient(generator, latents):
-    images, features = generator.synthesize(latents)
-    assert images.shape == (4, 3, 16, 16)
-    assert images.abs().max() <= 1
-    assert [tuple(m.shape) for m in features.maps] == [(4, *tap[1:]) for tap in generator.spec.taps]
-    assert features.condition.shape == (4, 0)
-    assert not any(m.requires_grad for m in features.maps)
-
-
 def test_state_i_feeds_cell_i(generator, latents):
     states = generator.prior.states(latents.class_ids, latents.values)
     _, features = generator.synthesize(latents)
     for row, column in (0, 0), (3, 5), (7, 7):
         torch.testing.assert_close(features.maps[1][:, :, row, column], states[1][:, 8 * row + column])
-
-
-def test_a_batch_equals_its_samples_one_by_one(generator, latents):
-    images, features = generator.synthesize(latents)
-    for row in range(4):
-        image, alone = generator.synthesize(latents.take(torch.tensor([row])))
-        torch.testing.assert_close(image[0], images[row], atol=1e-4, rtol=0)
-        for one, many in zip(alone.maps, features.maps, strict=True):
-            torch.testing.assert_close(one[0], many[row], atol=1e-4, rtol=1e-4)
 
 
 def test_the_decoder_agrees_with_the_package(generator, latents):
@@ -141,11 +118,12 @@ def test_codes_are_the_nearest_as_the_package_finds_them():
 
 def test_the_quantiser_needs_no_row_per_cell_over_the_vocabulary():
     quantizer = Quantizer(16384, 4)
-    codes = torch.arange(16384).view(4, 64, 64)
+    vectors = torch.randn(8, 48, 48, 4)  # 18,432 cells: a row over the vocabulary for each would be 1.2 GB
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        codes = quantizer.nearest(vectors)
         quantizer(codes)
-    most = max(event.cpu_memory_usage for event in profile.key_averages())
-    assert 0 < most <= 2 * codes.numel() * 4 * 4
+    most = max(event.cpu_memory_usage for event in profile.events())
+    assert 0 < most < 0.35e9
 
 
 def test_encoding_a_picture_gives_latents(generator, latents):
@@ -220,9 +198,3 @@ def test_the_published_shape_has_the_published_taps_and_size():
 def test_a_prior_without_top_k_can_draw_every_code():
     drawn = pick(torch.zeros(4000, 40), (torch.arange(4000).double() + 0.5) / 4000, CodeSampling(top_k=0, top_p=1.0))
     assert torch.equal(torch.bincount(drawn, minlength=40), torch.full((40,), 100))
-
-
-def test_prior_is_independent_of_the_number_of_taps():
-    config = PriorConfig(layers=4, heads=2, width=16, vocabulary=40, positions=64, tap_every=1)
-    assert len(feature_spec(SMALL_STAGE, config).taps) == len(feature_spec(SMALL_STAGE, SMALL_PRIOR).taps) + 2
-    assert Prior(config, torch.nn.Identity()).config.tap_every == 1

@@ -84,7 +84,7 @@ def test_unknown_files_are_described(tmp_path, tensors, message, hint):
 
 def test_every_card_with_sources_is_complete():
     cards = [card for card in all_cards().values() if card.sources]
-    assert {card.name for card in cards} == {
+    assert {card.name for card in cards if card.kind == "generator"} == {
         "biggan-512", "biggan-deep-128", "biggan-deep-256", "biggan-deep-512", "vqgan"
     }  # fmt: skip
     known = {layout.NAME for layout in LAYOUTS}

@@ -1,9 +1,10 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from bdgan_cli.errors import DataError, MissingError
+from bdgan_cli.errors import BdganError, DataError, MissingError
 from bdgan_cli.weights import files
 from bdgan_cli.weights.card import WeightFile, all_cards, find_card, resolve_name
 from bdgan_cli.weights.files import check, file_sha256, locate
@@ -11,6 +12,7 @@ from bdgan_cli.weights.installed import (
     InstalledRecord,
     cache_folder,
     install,
+    installing,
     model_folder,
     read_record,
     staging,
@@ -155,3 +157,52 @@ def test_terms_that_changed_or_were_lost_are_shown_again(cards):
     mark_seen(find_card(toy.NAME))
     (cache_folder() / "licences-shown.json").write_text("{")
     assert unseen_terms(find_card(toy.NAME)) is not None
+
+
+def test_terms_are_kept_by_many_processes_at_once(cards):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(mark_seen, [find_card(toy.NAME)] * 40))
+    assert unseen_terms(find_card(toy.NAME)) is None
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(cards, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("BDGAN_CACHE", str(tmp_path / "file"))
+    mark_seen(find_card(toy.NAME))
+    assert unseen_terms(find_card(toy.NAME)) is not None
+
+
+def test_an_interrupted_replacement_leaves_the_earlier_model(cache, monkeypatch):
+    with staging("m") as folder:
+        (folder / "w").write_text("old")
+        install(folder, "m")
+    rename = Path.rename
+
+    def interrupted(self, target):
+        if Path(target).name == "m" and not self.name.endswith(".earlier"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with staging("m") as folder:
+        (folder / "w").write_text("new")
+        with pytest.raises(KeyboardInterrupt):
+            install(folder, "m")
+    assert (model_folder("m") / "w").read_text() == "old"
+
+
+def test_two_processes_do_not_share_a_staging_folder(cache):
+    with staging("m") as first:
+        (first / "w").write_text("half")
+        with staging("m") as second:
+            assert second != first
+        assert (first / "w").read_text() == "half"
+
+
+def test_one_process_installs_a_model_at_a_time_and_sweeps_what_killed_ones_left(cache):
+    left = model_folder("m").parent / ".m.killed"
+    left.mkdir(parents=True)
+    with installing("m"):
+        assert not left.exists()
+        with pytest.raises(BdganError, match="another process is writing"), installing("m"):
+            pytest.fail("two at once")

@@ -1,8 +1,4 @@
-import json
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,46 +6,11 @@ import torch
 from safetensors.torch import save_file
 
 from bdgan_cli.errors import DataError, MissingError, UsageError
+from bdgan_cli.interfaces import ClassInfo
+from bdgan_cli.weights import registry
 from bdgan_cli.weights.card import WeightFile, all_cards, find_card, read_card
 from bdgan_cli.weights.files import check, load_weights, read_tensors
 from bdgan_cli.weights.registry import load_generator, load_model
-
-TOY_MODULE = """
-import torch
-from bdgan_cli.interfaces import ClassInfo, Features, FeatureSpec, Latents, LatentSpec, Tap, Truncation
-
-class Toy:
-    name = family = "toy"
-    image_size = 16
-    classes = (ClassInfo(0, "", "dot"), ClassInfo(1, "", "line"))
-    spec = FeatureSpec((Tap("only", 2, 16, 16),), 0)
-    latent = LatentSpec((3,), torch.float32)
-    default_rule = Truncation(0.9)
-
-    def draw(self, class_ids, indices, seed, rule):
-        values = torch.tensor([[seed, c, i] for c, i in zip(class_ids, indices)], dtype=torch.float32)
-        return Latents(values, torch.tensor(class_ids), torch.full((len(indices),), rule.value))
-
-    def synthesize(self, latents):
-        n = len(latents.class_ids)
-        level = (latents.values[:, 2] % 10 / 10).view(n, 1, 1, 1)
-        return level.expand(n, 3, 16, 16) - 0.5, Features([level.expand(n, 2, 16, 16)], torch.zeros(n, 0))
-
-def build(card, files, device):
-    return Toy()
-"""
-TOY_METADATA = """
-[project]
-name = "bdgan-toy"
-version = "1.2"
-[project.entry-points."bdgan.generators"]
-toy = "bdgan_toy:build"
-[tool.setuptools]
-py-modules = ["bdgan_toy"]
-[build-system]
-requires = ["setuptools"]
-build-backend = "setuptools.build_meta"
-"""
 
 
 def test_a_model_is_loaded_once():
@@ -77,33 +38,27 @@ def test_every_embedded_file_is_what_its_card_says_and_all_are_small():
     assert find_card("tiny-biggan").files[0].size <= 8e6
 
 
-@pytest.fixture(scope="module")
-def toy_site(tmp_path_factory):
-    """Install a third-party generator with pip, as a user does, into a folder of its own."""
-    source, site = tmp_path_factory.mktemp("toy"), tmp_path_factory.mktemp("site")
-    (source / "bdgan_toy.py").write_text(TOY_MODULE)
-    (source / "pyproject.toml").write_text(TOY_METADATA)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run([*command, "--target", str(site), str(source)], check=True, capture_output=True)
-    return {"PYTHONPATH": os.pathsep.join([str(site), str(Path(__file__).parents[2])])}
+class Oddly:
+    """A generator whose classes are not numbered from 0."""
+
+    name = family = "oddly"
+    image_size, spec, latent, default_rule = 16, None, None, None
+    classes = (ClassInfo(7, "", "seven"), ClassInfo(9, "", "nine"))
+
+    def draw(self, class_ids, indices, seed, rule):
+        raise AssertionError("never called")
+
+    def synthesize(self, latents):
+        raise AssertionError("never called")
 
 
-def run(site, *words):
-    command = [sys.executable, "-m", "bdgan_cli", *words]
-    return subprocess.run(command, env={**os.environ, **site}, capture_output=True, text=True, check=False)
+def test_classes_must_be_numbered_from_zero(monkeypatch):
+    monkeypatch.setattr(registry, "load_model", lambda *_: Oddly())
+    with pytest.raises(UsageError, match=r"numbers its classes \[7, 9\], expected 0, 1, 2"):
+        load_generator("oddly")
 
 
-def test_an_installed_third_party_generator_is_listed_and_sampled(toy_site, tmp_path):
-    listed = json.loads(run(toy_site, "models", "list", "--json").stdout)["models"]
-    toy = next(model for model in listed if model["name"] == "toy")
-    assert toy["source"] == "bdgan-toy 1.2"
-    options = ["--gen", "toy", "--no-labels", "--per-class", "3", "--workspace", str(tmp_path), "--json"]
-    done = run(toy_site, "sample", *options)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["samples"] == 6
-
-
-def test_a_builder_that_does_not_exist_is_named(tmp_path, monkeypatch):
+def test_a_builder_that_does_not_exist_is_named():
     from bdgan_cli.weights import card as cards
     from bdgan_cli.weights.registry import resolve
 

@@ -173,6 +173,12 @@ def test_nothing_right_is_nothing_imported(release: Path) -> None:
     assert (run(release, skip_odd=True).written, (release.parent / "datasets").exists()) == (False, False)
 
 
+@pytest.mark.usefixtures("not_installed")
+def test_a_dry_run_needs_no_weights(release: Path) -> None:
+    result = run(release, dry_run=True)
+    assert (result.written, result.samples, result.made_again) == (False, 3, 3)
+
+
 @pytest.mark.usefixtures("installed")
 def test_a_dry_run_writes_nothing(release: Path) -> None:
     result = run(release, dry_run=True)

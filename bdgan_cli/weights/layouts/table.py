@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from bdgan_cli.weights.layouts import bigdatasetgan, biggan, biggan_deep, biggan_v1, vqgan
+from bdgan_cli.weights.layouts import bigdatasetgan, biggan, biggan_deep, biggan_v1, inception, vqgan
 
 
 class Layout(Protocol):
@@ -34,7 +34,7 @@ class Layout(Protocol):
         ...
 
 
-LAYOUTS: tuple[Layout, ...] = (bigdatasetgan, biggan, biggan_v1, biggan_deep, vqgan)
+LAYOUTS: tuple[Layout, ...] = (bigdatasetgan, biggan, biggan_v1, biggan_deep, vqgan, inception)
 
 
 def _biggan_resolution(native: Mapping[str, Tensor]) -> int:

@@ -75,11 +75,13 @@ def put_in_place(temporary: Path, path: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole small file, or leave the one that was there.
+    """Write a whole file into a folder, made if need be, or leave the one that was there.
 
     Raises:
         BdganError: If the machine refuses.
     """
+    with refusals_explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with refusals_explained(path), temporary_file(path) as (temporary, file):
         file.write(data)
         seal(file)
@@ -147,7 +149,7 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         message = f"another process is writing to {path.parent}"
-        raise BdganError(message, "wait until it is done, or choose another name for the dataset") from error
+        raise BdganError(message, "wait until it is done, or write to another place") from error
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP):
             raise

@@ -1,0 +1,171 @@
+"""``bdgan data import``: bring in data of other layouts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bdgan_cli.cli import terminal
+from bdgan_cli.cli.options import (
+    DEFAULT_WORKSPACE,
+    DeviceOption,
+    DryRunOption,
+    JsonOption,
+    OverwriteOption,
+    QuietOption,
+    WorkspaceOption,
+)
+from bdgan_cli.errors import DataError
+
+SHOWN_FAULTS = 20
+INVALID_DATA = DataError.exit_code
+
+import_app = typer.Typer(help="Bring in data of other layouts.", no_args_is_help=True)
+
+
+@import_app.command("folder", epilog="Example: bdgan data import folder photos --mask-map 0=0,255=1 --dry-run")
+def import_folder(
+    source: Annotated[Path, typer.Argument(help="Folder with images/[SPLIT/]ID.* and masks/[SPLIT/]ID.png.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    mask_map: Annotated[
+        str | None, typer.Option("--mask-map", help="What mask values mean: 0=0,255=1 or '#ff0000=1,#000000=0'.")
+    ] = None,
+    labels: Annotated[str, typer.Option("--labels", help="Names of the mask values 0, 1, ...")] = "background,object",
+    resize_masks: Annotated[
+        bool, typer.Option("--resize-masks", help="Bring masks to the image's size, by nearest neighbour.")
+    ] = False,
+    licence: Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")] = "",
+    provenance: Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    dry_run: DryRunOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Bring in pairs of images and masks; index.csv (id, class_name, class_id, split) names the classes.
+
+    Masks have one channel: 0 background, 1, 2, ... labels, 255 ignore. Nothing is written if any file is wrong.
+    """
+    from bdgan_cli.workflows import data
+
+    names = tuple(name.strip() for name in labels.split(","))
+    config = data.ImportConfig(
+        source, out, workspace, names, mask_map, resize_masks, licence, provenance, dry_run, overwrite
+    )
+    result = data.import_folder(config, terminal.reporter(quiet))
+    if as_json:
+        terminal.emit_json(result.to_json())
+        if result.faults:
+            raise typer.Exit(INVALID_DATA)
+        return
+    if result.faults:
+        raise DataError(*result.faults_text(SHOWN_FAULTS))
+    terminal.table("", ("id", "class", "samples"), result.class_rows())
+    splits = ", ".join(f"{name or 'none'} {count}" for name, count in result.per_split.items())
+    terminal.say(f"splits: {splits}; masks with ignored pixels: {result.with_ignore}, without object: {result.empty}")
+    terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")
+
+
+@import_app.command(
+    "coco",
+    epilog="Example: bdgan data import coco instances_val2017.json --images val2017 --categories 'cat,dog' --dry-run",
+)
+def import_coco(
+    annotations: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file of COCO instances.")],
+    images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the pictures.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            help="A sample per picture and category ('classes'), per object ('instances'), or per picture, "
+            "with one label ('foreground') or one per category ('semantic').",
+        ),
+    ] = "classes",
+    categories: Annotated[str, typer.Option("--categories", help="'all', or names and ids.")] = "all",
+    min_area: Annotated[
+        int, typer.Option("--min-area", min=1, metavar="PX", help="Objects with fewer pixels become 255 (ignore).")
+    ] = 1,
+    crowd: Annotated[
+        str, typer.Option("--crowd", help="What crowd regions become: 'ignore' (255), 'object' or 'drop'.")
+    ] = "ignore",
+    split: Annotated[str, typer.Option("--split", help="Name of the samples' split, such as train.")] = "",
+    licence: Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")] = "",
+    provenance: Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")] = None,
+    skip_odd: Annotated[
+        bool, typer.Option("--skip-odd", help="Leave out pictures with something odd, and import the rest.")
+    ] = False,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    dry_run: DryRunOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Bring in pictures with the object masks of a COCO file: polygons and run lengths, pixel for pixel.
+
+    The class ids are the file's category ids. Where objects overlap in 'semantic', the smaller one is on top. Nothing
+    is written if anything is odd.
+    """
+    from bdgan_cli.workflows import import_coco as workflow
+
+    config = workflow.ImportCocoConfig(
+        annotations, images, out, workspace, mode, categories, min_area, crowd, split, licence, provenance,
+        skip_odd, dry_run, overwrite,
+    )  # fmt: skip
+    result = workflow.import_coco(config, terminal.reporter(quiet))
+    if as_json:
+        terminal.emit_json(result.to_json())
+        if result.refused:
+            raise typer.Exit(INVALID_DATA)
+        return
+    if result.refused:
+        raise DataError(*result.refusal(SHOWN_FAULTS))
+    terminal.table("", ("id", "class", "samples"), result.class_rows())
+    for line in [*result.count_lines(), *result.fault_lines(SHOWN_FAULTS)]:
+        terminal.say(line)
+    terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")
+
+
+@import_app.command("bigdatasetgan", epilog="Example: bdgan data import bigdatasetgan data --dry-run")
+def import_bigdatasetgan(
+    source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the released annotations/ and latents/.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    generator: Annotated[str, typer.Option("--generator", help="Generator that made the pictures.")] = "biggan-512",
+    skip_odd: Annotated[
+        bool, typer.Option("--skip-odd", help="Leave out files that are unpaired or odd, and import the rest.")
+    ] = False,
+    device: DeviceOption = "auto",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    dry_run: DryRunOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Bring in the masks and latents released with BigDatasetGAN, paired by name and checked file by file.
+
+    Pictures come from images/, or are made again from the latents. Nothing is written if any file is wrong. The release
+    is licensed CC BY-NC 4.0: not for commercial use.
+    """
+    from bdgan_cli.workflows.import_release import ImportReleaseConfig, import_release
+
+    config = ImportReleaseConfig(source, out, workspace, generator, skip_odd, dry_run, overwrite, device)
+    result = import_release(config, terminal.reporter(quiet))
+    refused = not result.samples or (bool(result.faults) and not skip_odd)
+    if as_json:
+        terminal.emit_json(result.to_json())
+        if refused:
+            raise typer.Exit(INVALID_DATA)
+        return
+    if refused:
+        title = f"nothing imported: {len(result.faults)} files are wrong, {result.samples} samples are right"
+        hint = "leave the wrong files out: --skip-odd" if result.samples else ""
+        raise DataError("\n".join([title, *result.fault_lines(SHOWN_FAULTS)]), hint)
+    terminal.table("", ("id", "wnid", "class", "samples"), result.class_rows())
+    if result.faults:
+        terminal.say(f"left out {len(result.faults)} files:")
+        for line in result.fault_lines(SHOWN_FAULTS):
+            terminal.say(line)
+    verb = "wrote" if result.written else "would write"
+    terminal.say(f"{verb} {result.samples} samples to {result.root}; pictures made again: {result.made_again}")
