@@ -84,7 +84,7 @@ def pull(
     quiet: QuietOption = False,
 ) -> None:
     """Download public weights, check and convert them, and install them. Goes on where an earlier run stopped."""
-    from bdgan_cli.workflows.model_install import pull_models
+    from bdgan_cli.workflows.model_pull import pull_models
 
     results = pull_models(names, workspace, overwrite=overwrite, dry_run=dry_run, report=terminal.reporter(quiet))
     if as_json:

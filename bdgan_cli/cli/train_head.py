@@ -50,7 +50,7 @@ def train_head(
     gen: GenOption = DEFAULT_GENERATOR,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     name: Annotated[str | None, typer.Option(help="Name of the head; by default GENERATOR-ARCH.")] = None,
-    arch: Annotated[str, typer.Option(help="'multilevel' (ours), 'official' (released) or 'vqgan' (A.2).")] = "multilevel",
+    arch: Annotated[str, typer.Option(help="'multilevel' (ours), 'official' or 'vqgan' (the paper's).")] = "multilevel",
     members: Annotated[int, typer.Option(min=1, help="Heads in the ensemble; the paper has 16.")] = 16,
     preset: Annotated[str | None, typer.Option(help="'paper' or 'tiny'; by default by the picture's size.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the preset's; the paper's is 5000.")] = None,

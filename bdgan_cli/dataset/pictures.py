@@ -132,9 +132,19 @@ def _draw_mask(image: Picture, mask: NDArray[Any]) -> Picture:
 
 
 def _draw_legend(page: Picture, legend: Sequence[LegendEntry]) -> int:
-    """Draw a swatch and a name for each entry from the right, and return where the legend begins."""
+    """Draw a swatch and a name for each entry from the right, and return where the legend begins.
+
+    The entries that do not fit into three quarters of the page are counted instead.
+    """
     x: int = page.shape[1] - _GAP
-    for name, colour in reversed(legend):
+    widths = [cv2.getTextSize(name, _FONT, 0.42, 1)[0][0] + _SWATCH + 6 + 2 * _GAP for name, _ in legend]
+    fitting = int(np.searchsorted(np.cumsum(widths), page.shape[1] * 3 // 4))
+    if fitting < len(legend):
+        text = f"+ {len(legend) - fitting} more"
+        x -= cv2.getTextSize(text, _FONT, 0.42, 1)[0][0]
+        _write(page, text, (x, 26), 0.42, FAINT, page.shape[1])
+        x -= 2 * _GAP
+    for name, colour in reversed(legend[:fitting]):
         x -= cv2.getTextSize(name, _FONT, 0.42, 1)[0][0]
         _write(page, name, (x, 26), 0.42, FAINT, page.shape[1])
         x -= _SWATCH + 6

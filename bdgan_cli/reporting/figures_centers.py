@@ -101,8 +101,8 @@ def _draw_density(axes: Axes, centers_N2: Floats, colour: str) -> None:
     ]
     shading = LinearSegmentedColormap.from_list("density", shades)
     cells = axes.hexbin(
-        centers_N2[:, 0], centers_N2[:, 1], gridsize=(48, 28), extent=(0, 1, 0, 1), bins="log", mincnt=1, cmap=shading, lw=0.1,
-        rasterized=True,
+        centers_N2[:, 0], centers_N2[:, 1], gridsize=(48, 28), extent=(0, 1, 0, 1), bins="log", mincnt=1,
+        cmap=shading, lw=0.1, rasterized=True,
     )  # fmt: skip
     bar = axes.figure.colorbar(cells, cax=axes.inset_axes((0.15, -0.34, 0.7, 0.035)), orientation="horizontal")
     bar.outline.set_visible(False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bdgan_cli.reporting.drawing import INK, QUIET, SERIES, Drawn, drawing
@@ -14,6 +15,7 @@ from bdgan_cli.reporting.drawing import INK, QUIET, SERIES, Drawn, drawing
 _MOST_CLASSES = 40
 _ROW, _MARGIN = 0.2, 1.0
 _DODGE = 0.6
+_KID = "KID × 1000 (± 1 s.d. of subsets)"
 
 
 class Bar(NamedTuple):
@@ -57,7 +59,7 @@ def distance_chart(bars: Sequence[Bar], features: str) -> Drawn:
             _write_number(right, bar.kid, bar.kid + np.nan_to_num(bar.spread), number)
         left.set_yticks(range(len(bars)), [bar.name for bar in bars])
         left.set(xlabel="FID", ylim=(len(bars) - 0.5, -0.5))
-        right.set(xlabel="KID × 1000 (bars: one standard deviation of subsets)")
+        right.set(xlabel=_KID)
         left.set_title(features)
         for axes in (left, right):
             axes.margins(x=0.18)
@@ -70,27 +72,29 @@ def class_distance_chart(series: Mapping[str, Sequence[Bar]], features: str) -> 
     """Draw each class's KID with its spread, and its FID where there is one, the farthest classes on top.
 
     Args:
-        series: For each dataset its classes.
+        series: For each dataset its classes, in the order of their colours; a dataset may have none.
         features: Which features were compared.
     """
     means = _mean_by_name({name: {bar.name: bar.kid for bar in bars} for name, bars in series.items()})
     names, title = _extremes_of(means, f"Distance by class, {features}")
     has_fid = any(np.isfinite(bar.fid) for bars in series.values() for bar in bars if bar.name in names)
+    drawn = [(colour, bars) for colour, bars in zip(_colours(series), series.values(), strict=True) if bars]
     with drawing(6.6, _MARGIN + _ROW * len(names)) as (figure, done):
         panels = figure.subplots(1, 2 if has_fid else 1, sharey=True, squeeze=False)[0]
-        for number, bars in enumerate(series.values()):
+        for number, (colour, bars) in enumerate(drawn):
             shown = [bar for bar in bars if bar.name in names]
-            y = _places(names, [bar.name for bar in shown], number, len(series))
-            style = {"fmt": "o", "ms": 4, "color": SERIES[number % len(SERIES)], "lw": 1}
+            y = _places(names, [bar.name for bar in shown], number, len(drawn))
+            style = {"fmt": "o", "ms": 4, "color": colour, "lw": 1}
             panels[0].errorbar([b.kid for b in shown], y, xerr=[np.nan_to_num(b.spread) for b in shown], **style)
             if has_fid:
                 panels[1].errorbar([bar.fid for bar in shown], y, **style)
-        panels[0].set_xlabel("KID × 1000 (lines: one standard deviation of subsets)")
+        panels[0].set_xlabel(_KID)
         panels[0].axvline(0, color=QUIET, lw=0.8)
         if has_fid:
             panels[1].set(xlabel="FID")
             panels[1].set_xlim(left=0)
-        _finish(panels, names, list(series), title)
+        _finish(panels, names, title)
+        _add_legend(figure, series)
     return done[0]
 
 
@@ -98,24 +102,25 @@ def uncertainty_chart(series: Mapping[str, Sequence[Box]]) -> Drawn:
     """Draw boxes of each class's uncertainty, the most uncertain classes on top.
 
     Args:
-        series: For each dataset its classes.
+        series: For each dataset its classes, in the order of their colours; a dataset may have none.
     """
     means = _mean_by_name({name: {box.name: box.quantiles[2] for box in boxes} for name, boxes in series.items()})
     names, title = _extremes_of(means, "Label uncertainty by class")
-    height = 0.7 * _DODGE / len(series) if len(series) > 1 else 0.5
-    with drawing(6.6, _MARGIN + _ROW * len(names) * (1 + 0.35 * (len(series) - 1))) as (figure, done):
+    drawn = [(colour, boxes) for colour, boxes in zip(_colours(series), series.values(), strict=True) if boxes]
+    height = 0.7 * _DODGE / len(drawn) if len(drawn) > 1 else 0.5
+    with drawing(6.6, _MARGIN + _ROW * len(names) * (1 + 0.35 * (len(drawn) - 1))) as (figure, done):
         axes = figure.subplots()
-        for number, boxes in enumerate(series.values()):
-            colour = SERIES[number % len(SERIES)]
+        for number, (colour, boxes) in enumerate(drawn):
             shown = [box for box in boxes if box.name in names]
-            y = _places(names, [box.name for box in shown], number, len(series))
+            y = _places(names, [box.name for box in shown], number, len(drawn))
             low, first, middle, third, high = np.array([box.quantiles for box in shown]).reshape(-1, 5).T
             axes.hlines(y, low, high, color=colour, lw=1)
             axes.barh(y, third - first, height, first, color=colour, alpha=0.45, lw=0)
             axes.vlines(middle, y - height / 2, y + height / 2, color=colour, lw=2)
         axes.set_xlabel("uncertainty (box: middle half, line: 5 % to 95 %, tick: median)")
         axes.set_xlim(left=0)
-        _finish([axes], names, list(series), title)
+        _finish([axes], names, title)
+        _add_legend(figure, series)
     return done[0]
 
 
@@ -145,7 +150,11 @@ def _places(names: Sequence[str], shown: Sequence[str], number: int, of: int) ->
     return np.array([rows[name] + offset for name in shown])
 
 
-def _finish(panels: Sequence[Axes], names: Sequence[str], series: Sequence[str], title: str) -> None:
+def _colours(series: Mapping[str, Sequence[Any]]) -> list[str]:
+    return [SERIES[number % len(SERIES)] for number in range(len(series))]
+
+
+def _finish(panels: Sequence[Axes], names: Sequence[str], title: str) -> None:
     first = panels[0]
     first.set_yticks(range(len(names)), names)
     first.set_ylim(len(names) - 0.4, -0.6)
@@ -154,9 +163,14 @@ def _finish(panels: Sequence[Axes], names: Sequence[str], series: Sequence[str],
         axes.grid(axis="y", color=QUIET, lw=0.4, alpha=0.5)
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", length=0)
-    if len(series) > 1:
-        handles = [Line2D([], [], marker="o", lw=0, color=SERIES[i % len(SERIES)]) for i in range(len(series))]
-        panels[-1].legend(handles, series, frameon=False, fontsize=8, loc="lower right")
+
+
+def _add_legend(figure: Figure, series: Mapping[str, Sequence[Any]]) -> None:
+    """Name the datasets that are drawn in a line below, where nothing is covered."""
+    known = [(name, colour) for (name, of), colour in zip(series.items(), _colours(series), strict=True) if of]
+    handles = [Line2D([], [], marker="o", lw=0, ms=5, color=colour) for _, colour in known]
+    names = [name for name, _ in known]
+    figure.legend(handles, names, frameon=False, fontsize=8, loc="outside lower center", ncols=min(4, len(names)))
 
 
 def _write_number(axes: Axes, value: float, beside: float, row: int) -> None:

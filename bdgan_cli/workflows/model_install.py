@@ -1,4 +1,4 @@
-"""``bdgan models add`` and ``pull``: public weights into the cache, checked by building the model from them.
+"""``bdgan models add``: public weights into the cache, checked by building the model from them.
 
 Nothing is installed before the model stands: a file is read without running anything in it, recognised by its keys,
 converted into a folder of its own, and loaded there by the model's builder; only then that folder takes its place.
@@ -16,12 +16,10 @@ from bdgan_cli.errors import DataError, MissingError, UsageError
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.weights.card import ModelCard, WeightFile, find_card
 from bdgan_cli.weights.convert import PublicFile, convert, read_public
-from bdgan_cli.weights.fetch import fetch
 from bdgan_cli.weights.files import by_hand, file_sha256
 from bdgan_cli.weights.installed import (
     WEIGHTS_FILE,
     InstalledRecord,
-    download_folder,
     install,
     installing,
     model_folder,
@@ -82,15 +80,6 @@ class AddResult(NamedTuple):
     installed: bool
 
 
-class PullResult(NamedTuple):
-    """What became of one model: ``installed``, ``already installed``, ``embedded`` or ``would be fetched``."""
-
-    name: str
-    state: str
-    card: ModelCard
-    added: AddResult | None = None
-
-
 def add_model(config: AddConfig, report: Reporter | None = None) -> AddResult:
     """Install a model from a file.
 
@@ -104,11 +93,11 @@ def add_model(config: AddConfig, report: Reporter | None = None) -> AddResult:
     _refuse(card, config)
     introduce(card.name, report)
     with installing(card.name):
-        return _add(card, config, report)
+        return install_file(card, config, report)
 
 
-def _add(card: ModelCard, config: AddConfig, report: Reporter) -> AddResult:
-    """Read, convert, build, and only then install.
+def install_file(card: ModelCard, config: AddConfig, report: Reporter) -> AddResult:
+    """Read, convert, build, and only then install; for one process at a time, see ``weights.installed.installing``.
 
     Raises:
         DataError: If the file is damaged, hostile, of another layout or of another model.
@@ -131,72 +120,6 @@ def _add(card: ModelCard, config: AddConfig, report: Reporter) -> AddResult:
         card.name, found.layout.NAME, found.layout.SUMMARY, tensors, parameters, _size(model, card), weights.sha256,
         weights.size, model_folder(card.name), head.folder if head else None, not config.dry_run,
     )  # fmt: skip
-
-
-def pull_models(
-    names: list[str], workspace: Path, *, overwrite: bool = False, dry_run: bool = False, report: Reporter | None = None
-) -> list[PullResult]:
-    """Download and install models; what stopped halfway goes on from there.
-
-    Args:
-        names: The models.
-        workspace: See :class:`AddConfig`.
-        overwrite: Fetch and install again what is installed.
-        dry_run: Fetch nothing.
-        report: Shows progress.
-
-    Raises:
-        MissingError: If a name is unknown or no address can be reached.
-        DataError: If what came is not the model's weights.
-    """
-    report = report or Silent()
-    results = []
-    for card in [find_card(name) for name in dict.fromkeys(names)]:
-        if not card.sources:
-            results.append(PullResult(card.name, "embedded", card))
-        elif card.is_installed and not overwrite:
-            results.append(PullResult(card.name, "already installed", card))
-        elif dry_run:
-            results.append(PullResult(card.name, "would be fetched", card))
-        else:
-            introduce(card.name, report)
-            with installing(card.name):
-                added = _add_fetched(card, _fetched(card, report), workspace, report)
-            results.append(PullResult(card.name, "installed", card, added))
-    return results
-
-
-def _fetched(card: ModelCard, report: Reporter) -> Path:
-    """Download the first of a model's files that can be had.
-
-    Raises:
-        MissingError: If none can.
-        DataError: If what came instead of the last is no such file.
-    """
-    failures: list[DataError | MissingError] = []
-    for source in card.sources:
-        try:
-            return fetch(source, download_folder(card.name), report, by_hand(card))
-        except (DataError, MissingError) as error:
-            failures.append(error)
-    wrong = any(isinstance(failure, DataError) for failure in failures)
-    message = "; ".join(failure.message for failure in failures)
-    raise (DataError if wrong else MissingError)(message, by_hand(card))
-
-
-def _add_fetched(card: ModelCard, path: Path, workspace: Path, report: Reporter) -> AddResult:
-    """Install a download and remove it, also if it is not what it should be: the next try must fetch another.
-
-    Raises:
-        DataError: If it is not the model's weights.
-    """
-    try:
-        added = _add(card, AddConfig(path, card.name, workspace, overwrite=True), report)
-    except DataError as error:
-        path.unlink()
-        raise DataError(f"{error.message}; the download was removed", by_hand(card)) from error
-    path.unlink()
-    return added
 
 
 def _refuse(card: ModelCard, config: AddConfig) -> None:

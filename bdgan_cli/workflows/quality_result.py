@@ -108,18 +108,17 @@ def draw_figures(entries: Sequence[Quality]) -> dict[str, Drawn]:
         bars = [Bar(entry.named.name, *distance.overall.figures()) for entry, distance in known]
         figures["quality-distance"] = distance_chart(bars, f"features: {known[0][1].features}")
     by_class = {entry.named.name: _class_bars(entry, distance) for entry, distance in known}
-    if any(np.isfinite(bar.kid) for bars in by_class.values() for bar in bars):
+    if any(by_class.values()):
         figures["quality-distance-classes"] = class_distance_chart(by_class, f"features: {known[0][1].features}")
     boxes = {
         entry.named.name: [
             Box(class_labels(entry.named.dataset).get(class_id, str(class_id)), of.quantiles[1:-1])
-            for class_id, of in score.classes.items()
+            for class_id, of in (entry.main_score.classes.items() if entry.main_score else ())
             if of.scored
         ]
         for entry in entries
-        if (score := entry.main_score) is not None
     }
-    if boxes:
+    if any(boxes.values()):
         figures["quality-uncertainty"] = uncertainty_chart(boxes)
     return figures
 
@@ -171,4 +170,5 @@ def _class_rows(entry: Quality) -> list[list[Any]]:
 
 def _class_bars(entry: Quality, distance: Distance) -> list[Bar]:
     names = class_labels(entry.named.dataset)
-    return [Bar(names.get(i, str(i)), *found.figures()) for i, found in distance.classes.items()]
+    bars = [Bar(names.get(i, str(i)), *found.figures()) for i, found in distance.classes.items()]
+    return [bar for bar in bars if np.isfinite(bar.kid)]

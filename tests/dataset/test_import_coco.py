@@ -155,6 +155,17 @@ def test_pictures_are_kept_byte_for_byte(tmp_path: Path) -> None:
     assert kept == (tmp_path / "images" / "sub" / "a.jpg").read_bytes()
 
 
+def test_pictures_that_exif_turns_become_upright(tmp_path: Path) -> None:
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    file, path = write(tmp_path), tmp_path / "images" / "sub" / "a.jpg"
+    assert cv2.imwrite(str(path), np.zeros((WIDTH, HEIGHT, 3), np.uint8))
+    data = path.read_bytes()
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    result = run(file)
+    assert result.faults == []
+    assert open_dataset(result.root).table["image_format"].to_pylist() == ["png"] * 3
+
+
 def test_shards_and_resuming(tmp_path: Path) -> None:
     file = write(tmp_path)
     run(file, shard_pictures=1)

@@ -11,7 +11,8 @@ from bdgan_cli.weights.card import find_card
 from bdgan_cli.weights.files import file_sha256
 from bdgan_cli.weights.installed import cache_folder, download_folder, model_folder
 from bdgan_cli.weights.registry import load_generator
-from bdgan_cli.workflows.model_install import AddConfig, add_model, pull_models
+from bdgan_cli.workflows.model_install import AddConfig, add_model
+from bdgan_cli.workflows.model_pull import pull_models
 from bdgan_cli.workflows.models import introduce, verify_models
 from tests.weights import toy
 

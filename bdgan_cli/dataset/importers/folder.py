@@ -12,23 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from numpy.typing import NDArray
 
-from bdgan_cli.dataset.codecs import decode_image, decode_raw, picture_format
 from bdgan_cli.dataset.importers.mask_rules import MaskRule, read_mask
 from bdgan_cli.dataset.importers.pairs import Fault, Pair, find_pairs
 from bdgan_cli.dataset.importers.result import ImportResult
+from bdgan_cli.dataset.importers.upright import read_upright
 from bdgan_cli.dataset.masks import ignore_value
 from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo
 from bdgan_cli.dataset.writer import open_for_writing, refuse_foreign_folder, writer_lock
 from bdgan_cli.errors import DataError
 from bdgan_cli.progress import Reporter
-
-# How JPEG, PNG and WebP introduce the record that may turn a picture.
-_EXIF_MARKS = (b"Exif", b"eXIf", b"EXIF")
 
 
 @dataclass(frozen=True)
@@ -145,30 +140,12 @@ def _read_pair(source: Path, pair: Pair, number: int, rule: MaskRule) -> tuple[E
         DataError: If the image or the mask is not right; begins with the file's name.
     """
     image_name = pair.image.relative_to(source).as_posix()
-    image, image_format, kept = _read_image(pair.image.read_bytes(), image_name)
+    image, image_format, kept = read_upright(pair.image.read_bytes(), image_name)
     mask_name = pair.mask.relative_to(source).as_posix()
     mask = read_mask(pair.mask.read_bytes(), (image.shape[0], image.shape[1]), rule, mask_name)
     entry = pair.entry
     sample = Sample(pair.key, entry.id, entry.wnid, pair.split, image, mask, index=number, extra=pair.extra)
     return encode_sample(sample, image_format, kept), mask
-
-
-def _read_image(data: bytes, where: str) -> tuple[NDArray[np.uint8], str, bytes | None]:
-    """Return the upright RGB pixels, the format to store, and the file itself if it can be stored as it is."""
-    kind = picture_format(data)
-    raw = decode_raw(data, where)
-    image = decode_image(data, where)
-    upright = _upright(data) if any(mark in data for mark in _EXIF_MARKS) else image
-    is_plain = raw.dtype == np.uint8 and (raw.ndim == 2 or raw.shape[2] == 3)
-    if kind and is_plain and np.array_equal(upright, image):
-        return image, kind, data
-    return upright, "png", None
-
-
-def _upright(data: bytes) -> NDArray[np.uint8]:
-    turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    assert turned is not None, "decoded a moment ago"
-    return cv2.cvtColor(turned, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
 
 def _as_fault(source: Path, pair: Pair, error: DataError) -> Fault:
