@@ -22,8 +22,11 @@ from bdgan_cli.errors import UsageError
 Rows = NDArray[np.int64]
 
 MAX_BITS = 5
-# Grey levels of 255. Re-encoded or resized copies stay under 5; the nearest of unlike pictures seen was above 15.
+MOST_BITS = 16
+# Grey levels of 255. Re-encoded or resized copies stay under 3; the nearest of unlike pictures seen were above 15.
 MAX_RMS = 12.0
+# A smaller step in grey levels is none: noise of compression would decide its sign.
+_FLAT = 1.5
 _HASH_ROWS, _HASH_BITS, _THUMB_PX = 8, 64, 8
 _BITS_OF_16 = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
 _BLOCK = 1 << 20
@@ -72,7 +75,7 @@ def sign(images: list[NDArray[np.uint8]]) -> Signatures:
     for i, image in enumerate(images):
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         small = cv2.resize(grey.astype(np.float32), (_HASH_ROWS + 1, _HASH_ROWS), interpolation=cv2.INTER_AREA)
-        hashes[i] = np.packbits(small[:, 1:] > small[:, :-1]).view(">u8")[0]
+        hashes[i] = np.packbits(small[:, 1:] > small[:, :-1] + _FLAT).view(">u8")[0]
         thumbs[i] = cv2.resize(image, (_THUMB_PX, _THUMB_PX), interpolation=cv2.INTER_AREA).ravel()
     return Signatures(hashes, thumbs)
 
@@ -150,8 +153,10 @@ class _Close(NamedTuple):
 
 
 def _close_pairs(images: Signatures, max_bits: int, max_rms: float) -> _Close:
-    if not 0 <= max_bits <= 16:
-        raise UsageError(f"duplicates within {max_bits} bits, expected 0 to 16 of 64", "use --duplicate-bits 5")
+    if not 0 <= max_bits <= MOST_BITS:
+        raise UsageError(
+            f"duplicates within {max_bits} bits, expected 0 to {MOST_BITS} of 64", "use --duplicate-bits 5"
+        )
     parts = [_Close(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8), np.zeros(0))]
     for left, right, bits in _candidates(images.hashes_N, max_bits):
         for start in range(0, len(left), _BLOCK):

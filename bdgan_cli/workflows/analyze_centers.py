@@ -246,4 +246,5 @@ def _class_rows(entry: Centers) -> list[list[Any]]:
 def _caption(entry: Centers) -> str:
     near, corners = (float(share[0]) for share in (entry.stats.near_center, entry.stats.in_corners))
     shares = f"{near:.1%} near the centre, {corners:.1%} in corners"
-    return f"{len(entry.centers_N2):,} masks\n{shares}" if len(entry.centers_N2) else "no mask with an object"
+    masks = f"{len(entry.centers_N2):,} mask{'s' * (len(entry.centers_N2) != 1)}"
+    return f"{masks}\n{shares}" if len(entry.centers_N2) else "no mask with an object"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bdgan_cli.analysis.duplicates import MAX_BITS, Duplicates, across, within
+from bdgan_cli.analysis.duplicates import MAX_BITS, MOST_BITS, Duplicates, across, within
 from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.errors import UsageError
@@ -140,8 +140,10 @@ def _check(options: QualityOptions) -> None:
     Raises:
         UsageError: If one is.
     """
-    least = {"--samples": (options.samples, 2), "--kid-subsets": (options.kid_subsets, 1),
-             "--kid-size": (options.kid_size, 2), "--listed": (options.listed, 0)}  # fmt: skip
-    for name, (value, low) in least.items():
-        if value < low:
-            raise UsageError(f"{name} {value}, expected at least {low}", "see bdgan analyze quality --help")
+    least = {"samples": 2, "kid_subsets": 1, "kid_size": 2, "listed": 0, "duplicate_bits": 0}
+    for name, low in least.items():
+        value, high = getattr(options, name), MOST_BITS if name == "duplicate_bits" else None
+        if value < low or (high is not None and value > high):
+            expected = f"at least {low}" if high is None else f"{low} to {high}"
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} {value}, expected {expected}", "see bdgan analyze quality --help")

@@ -103,11 +103,10 @@ def _by_class(dataset: Dataset) -> Iterator[tuple[int, str, Dataset]]:
     """Yield the id, the name and the rows of each class that has samples."""
     names = {entry.id: entry.name for entry in dataset.info.classes}
     table = dataset.table.select(_COLUMNS)
-    ids = np.asarray(table["class_id"].to_numpy())
-    starts = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 1))
-    for start, end in zip(starts, [*starts[1:], len(ids)], strict=True):
-        rows = table.slice(start, end - start)
-        class_id = int(ids[start])
+    # The index is ordered by class.
+    ids, starts, counts = np.unique(np.asarray(table["class_id"]), return_index=True, return_counts=True)
+    for class_id, start, count in zip(ids.tolist(), starts, counts, strict=True):
+        rows = table.slice(start, count)
         yield class_id, names.get(class_id, str(class_id)), Dataset(dataset.root, dataset.info, rows, dataset.view)
 
 
@@ -166,11 +165,11 @@ def _notes(entry: DatasetShapes, options: ShapesOptions) -> list[str]:
     few = sum(0 < one.counts[4] < options.clusters for one in entry.classes)
     empty = sum(not len(one.sizes) for one in entry.classes)
     said = {
-        f"{totals['too_small']} masks under {options.min_area_px} pixels are left out": totals["too_small"],
-        f"{totals['without_mask']} samples have no mask": totals["without_mask"],
+        f"masks under {options.min_area_px} pixels left out: {totals['too_small']}": totals["too_small"],
+        f"samples without mask: {totals['without_mask']}": totals["without_mask"],
         f"of the larger classes {options.most_per_class} masks were drawn": totals["not_drawn"],
-        f"{few} classes have fewer than {options.clusters} different shapes, so as many clusters as shapes": few,
-        f"{empty} classes have no mask to cluster": empty,
+        f"classes with fewer than {options.clusters} different shapes, each of which is a cluster: {few}": few,
+        f"classes without a mask to cluster: {empty}": empty,
         "there is no mask to cluster": not totals["masks"],
     }
     return [f"{entry.name}: {text}" for text, is_so in said.items() if is_so]

@@ -27,7 +27,8 @@ CONVENTIONS = {
     "SC": "points of the simplified outline, the closing point not repeated",
     "SD": "mean over a class's pairs of the Chamfer distance of their points, then over classes with two masks or "
     "more; squared distances to the nearest point, summed in both directions, not divided by the numbers of points",
-    "se": "standard error over masks; of SD over classes; of a class's SD by the jackknife over its masks",
+    "se": "standard error over masks; of SD over classes; of a class's SD by the jackknife over its masks, or, "
+    "if pairs are drawn, of the drawing alone",
     "interval": f"95 % percentile bootstrap, {RESAMPLES} draws of masks (SD: of classes; a class's SD: of its masks' "
     f"jackknife values, or of the drawn pairs); beyond {BOOTSTRAP_LIMIT} masks the normal interval",
 }

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_a_distribution_is_what_plain_loops_find():
     assert found.std == pytest.approx((sum((v - found.mean) ** 2 for v in values) / 56) ** 0.5)
     assert found.quantiles == pytest.approx([plain_quantile(values, share) for share in QUANTILES])
     assert (found.median, found.high) == (found.quantiles[3], found.quantiles[5])
-    expected = [sum(a <= v < b for v in values) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    expected = [sum(a <= v < b for v in values) for a, b in pairwise(edges)]
     expected[-1] += 1  # the largest value is the last edge
     assert list(found.histogram) == expected
     assert sum(found.histogram) == found.scored
