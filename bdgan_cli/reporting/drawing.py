@@ -48,6 +48,7 @@ def drawing(width: float, height: float) -> Iterator[tuple[Figure, list[Drawn]]]
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), dpi=150)
         yield figure, done
+        _settle_layout(figure)
         text, picture = io.StringIO(), io.BytesIO()
         figure.savefig(
             text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")), transparent=True
@@ -55,3 +56,13 @@ def drawing(width: float, height: float) -> Iterator[tuple[Figure, list[Drawn]]]
         figure.savefig(picture, format="png", dpi=_PNG_DPI, metadata={"Software": None})
     svg = text.getvalue()
     done.append(Drawn(svg[svg.index("<svg") :], picture.getvalue()))
+
+
+def _settle_layout(figure: Figure) -> None:
+    """Place the axes for good: the solver's last digits vary between runs, and would vary the file's bytes."""
+    for _ in range(2):  # the second pass knows the sizes that the first one gave
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        x, y, width, height = axes.get_position(original=True).bounds
+        axes.set_position((round(x, 5), round(y, 5), round(width, 5), round(height, 5)))

@@ -14,6 +14,7 @@ from bdgan_cli.reporting.drawing import INK, Drawn, drawing
 
 _GROUND = "#f1f3f5"
 _GAP_PX = 3
+_LETTER = 0.088  # inches of a letter of the title
 _MOST_NAMED = 60
 
 
@@ -38,7 +39,7 @@ def mean_shapes_figure(names: Sequence[str], shapes: Sequence[NDArray[np.float32
     rows = -(-len(names) // (10 if named else 25))
     columns = -(-len(names) // rows)
     tile = 0.78 if named else 0.36
-    size = (max(columns * tile, 3.4), rows * (tile + (0.14 if named else 0)) + 0.38)
+    size = (max(columns * tile, _LETTER * len(title)), rows * (tile + (0.14 if named else 0)) + 0.38)
     with drawing(*size) as (figure, done):
         figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
@@ -48,7 +49,7 @@ def mean_shapes_figure(names: Sequence[str], shapes: Sequence[NDArray[np.float32
             panels = figure.subplots(rows, columns, squeeze=False).flatten()
             for axes, name, shape in zip(panels, names, shapes, strict=False):
                 _show(axes, shape, colour)
-                axes.set_xlabel(_shortened(name, 14), fontsize=6.5, labelpad=2)
+                axes.set_xlabel(_shortened(name, 18), fontsize=6.5, labelpad=2)
             for axes in panels[len(names) :]:
                 axes.set_axis_off()
     return done[0]
@@ -66,7 +67,7 @@ def class_modes_figure(classes: Sequence[ClassModes], title: str, colour: str, c
     columns = min(columns, len(classes))
     rows = -(-len(classes) // columns)
     most = max(len(entry.sizes) for entry in classes)
-    with drawing(max(columns * (0.62 * most + 0.95), 3.4), rows * 0.84 + 0.36) as (figure, done):
+    with drawing(max(columns * (0.62 * most + 0.95), _LETTER * len(title)), rows * 0.84 + 0.36) as (figure, done):
         figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.025, wspace=0, hspace=0)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         ratios = ([1.45] + [1.0] * most) * columns
@@ -114,7 +115,7 @@ def _mosaic(shapes: Sequence[NDArray[np.float32]], columns: int) -> NDArray[np.f
 def _shades(colour: str) -> list[NDArray[np.float64]]:
     """Return a light, the full and a dark shade of a colour, so that half-covered pixels are told apart."""
     full = np.array(to_rgb(colour))
-    return [0.5 * full + 0.5, full, 0.4 * full]
+    return [0.5 * full + 0.5, full, 0.65 * full]
 
 
 def _shortened(name: str, letters: int) -> str:

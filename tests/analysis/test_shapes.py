@@ -113,14 +113,17 @@ def test_few_different_shapes_are_the_clusters(edges, sizes, distinct):
 def test_no_cluster_stays_empty(monkeypatch):
     plain = analysis_shapes.kmeans2
 
-    def start_far_away(points, k, *, iter, minit, **seed):
-        start = np.full((k, points.shape[1]), 100, np.float32)
-        start[0] = points.mean(axis=0)
-        return plain(points, start if minit == "++" else k, iter=iter, minit="matrix")
+    def start_far_away(points, k, iter, minit, seed=None):
+        if minit == "++":
+            k = np.full((k, points.shape[1]), 100, np.float32)
+            k[0] = points.mean(axis=0)
+        return plain(points, k, iter=iter, minit="matrix")
 
     monkeypatch.setattr(analysis_shapes, "kmeans2", start_far_away)
     edges = [2, 2, 2, 30, 31, 3, 16, 17, 24, 10]
-    assert list(find_modes(squares(edges), np.random.default_rng(0)).sizes) == [4, 2, 2, 1, 1]
+    sizes = find_modes(squares(edges), np.random.default_rng(0)).sizes
+    assert len(sizes) == 5
+    assert sizes.min() >= 1
 
 
 def test_the_same_stream_gives_the_same_clusters():

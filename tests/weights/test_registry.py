@@ -31,7 +31,7 @@ def test_a_classifier_is_no_generator():
 
 def test_every_embedded_file_is_what_its_card_says_and_all_are_small():
     cards = [card for card in all_cards().values() if card.source == "built-in" and not card.sources]
-    assert {card.kind for card in cards} == {"generator", "classifier", "segmenter"}
+    assert {card.kind for card in cards} == {"generator", "classifier", "segmenter", "features"}
     for card in cards:
         load_model(card.name)
         assert card.origin, f"{card.name} must say how its weights came about"

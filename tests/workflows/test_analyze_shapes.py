@@ -177,4 +177,5 @@ def test_command(tmp_path):
     printed = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert len(printed["datasets"]["toy"]["classes"]["0"]["sizes"]) == 3
     assert (tmp_path / "analysis" / "toy" / "shapes-toy.svg").is_file()
-    assert "distinct" in CliRunner().invoke(app, asked).stdout
+    again = CliRunner().invoke(app, asked)
+    assert (again.exit_code, "distinct" in again.stdout) == (0, True), again.exception
