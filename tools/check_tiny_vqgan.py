@@ -3,8 +3,8 @@
     python tools/check_tiny_vqgan.py --picture /tmp/tiny-vqgan.png
 
 Fails (exit 1) unless reconstructions reach 31 dB and the oracle finds their shapes with IoU >= 0.90, and the classifier
-takes at least 55 % of the samples for their class. It was trained on sharp shapes, and codes round off corners: its verdict
-on reconstructions is the most that samples can reach.
+takes at least 55 % of the samples for their class. It was trained on sharp shapes and codes round off corners, so that
+its verdict on reconstructions is the most that samples can reach.
 """
 
 from __future__ import annotations

@@ -41,6 +41,11 @@ class Drawn(NamedTuple):
     png: bytes
 
 
+def shortened(name: str, most: int = 34) -> str:
+    """Cut a name to what fits over a small chart, keeping its end, which tells datasets apart."""
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[tuple[Figure, list[Drawn]]]:
     """Open a figure of some inches; on leaving, the chart is the list's only entry."""

@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.patches import Circle, Rectangle
 from scipy.ndimage import gaussian_filter
 
-from bdgan_cli.reporting.drawing import INK, QUIET, SERIES, Drawn, Floats, drawing
+from bdgan_cli.reporting.drawing import INK, QUIET, SERIES, Drawn, Floats, drawing, shortened
 
 STYLES = ("auto", "points", "density")
 MOST_POINTS = 5_000
@@ -67,7 +67,7 @@ def _draw_frame(axes: Axes, cloud: Cloud, near: float, corner: float, *, is_firs
     """Draw the unit square with the regions that are counted."""
     axes.set(xlim=(0, 1), ylim=(1, 0), aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
     axes.set_xlabel("x / width")
-    axes.set_title(cloud.name, pad=44)
+    axes.set_title(shortened(cloud.name), pad=44)
     axes.text(0, 1.175, cloud.caption, transform=axes.transAxes, fontsize=7.5, color="#495057", linespacing=1.3)
     axes.set_ylabel("y / height" if is_first else "")
     for spine in axes.spines.values():

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,8 +53,15 @@ class Named(NamedTuple):
     dataset: Dataset
 
 
-def open_datasets(config: AnalysisConfig, report: Reporter | None = None) -> list[Named]:
-    """Open the datasets of an analysis.
+def open_datasets(
+    config: AnalysisConfig, report: Reporter | None = None, opener: Callable[[str], Dataset] = open_dataset
+) -> list[Named]:
+    """Open the datasets of an analysis, each under the shortest name that tells it from the others.
+
+    Args:
+        config: Names them.
+        report: Is told which one was taken if none was named.
+        opener: Opens one by its reference.
 
     Raises:
         MissingError: If there is none.
@@ -66,12 +73,16 @@ def open_datasets(config: AnalysisConfig, report: Reporter | None = None) -> lis
         newest = newest_dataset(config.workspace, KINDS)
         (report or Silent()).note(f"dataset: {newest} (the newest of the workspace)")
         references = [str(newest)]
-    opened = [open_dataset(reference) for reference in references]
-    names = [_short_name(dataset) for dataset in opened]
+    opened = [opener(reference) for reference in references]
     if len({dataset.reference for dataset in opened}) < len(opened):
         raise UsageError(f"a dataset is named twice: {', '.join(references)}", "name each once")
-    unique = names if len(set(names)) == len(names) else [dataset.reference for dataset in opened]
-    return [Named(name, dataset) for name, dataset in zip(unique, opened, strict=True)]
+    candidates = (
+        [_viewed(dataset.info.name, dataset) for dataset in opened],
+        [_viewed(dataset.root.name, dataset) for dataset in opened],
+        [dataset.reference for dataset in opened],
+    )
+    names = next(names for names in candidates if len(set(names)) == len(names))
+    return [Named(name, dataset) for name, dataset in zip(names, opened, strict=True)]
 
 
 def results_folder(config: AnalysisConfig, datasets: Sequence[Named]) -> Path:
@@ -124,8 +135,7 @@ def figure_files(figures: Mapping[str, Drawn]) -> dict[str, bytes]:
     return files
 
 
-def _short_name(dataset: Dataset) -> str:
-    name = dataset.info.name
+def _viewed(name: str, dataset: Dataset) -> str:
     return f"{name}@{dataset.view}" if dataset.view else name
 
 

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from bdgan_cli.analysis.centers import CORNER_REACH, NEAR_RADIUS, CenterStats, box_centers, summarize_centers
 from bdgan_cli.dataset.index import part_paths, read_info, read_part
 from bdgan_cli.dataset.reader import Dataset, split_reference
-from bdgan_cli.dataset.schema import INDEX_SCHEMA, KINDS
+from bdgan_cli.dataset.schema import INDEX_SCHEMA
 from bdgan_cli.dataset.views import apply_view
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.reporting.drawing import Drawn
 from bdgan_cli.reporting.figures_centers import STYLES, Cloud, centers_figure
-from bdgan_cli.runs import newest_dataset
 from bdgan_cli.workflows import analysis_io
 from bdgan_cli.workflows.analysis_io import AnalysisConfig, Named
 
@@ -125,7 +124,7 @@ def analyze_centers(
     options, report = options or CentersOptions(), report or Silent()
     if options.style not in STYLES:
         raise UsageError(f"expected a style of {', '.join(STYLES)}, got {options.style!r}", "--style auto")
-    datasets = open_boxes(config, report)
+    datasets = analysis_io.open_datasets(config, report, _open_boxes)
     entries = [_measure(named) for named in datasets]
     notes = [
         f"{entry.name}: no mask with an object, so there is nothing to measure"
@@ -154,28 +153,8 @@ def write_centers(config: AnalysisConfig, result: CentersResult, datasets: Seque
     return analysis_io.write_results(analysis_io.results_folder(config, datasets), files, overwrite=config.overwrite)
 
 
-def open_boxes(config: AnalysisConfig, report: Reporter | None = None) -> list[Named]:
-    """Open datasets with the columns of their boxes alone, many times faster than the whole index.
-
-    Raises:
-        MissingError: If there is none.
-        UsageError: If one is named twice.
-        DataError: If one is broken.
-    """
-    references = list(config.datasets)
-    if not references:
-        newest = newest_dataset(config.workspace, KINDS)
-        (report or Silent()).note(f"dataset: {newest} (the newest of the workspace)")
-        references = [str(newest)]
-    opened = [_open_one(reference) for reference in references]
-    if len({dataset.reference for dataset in opened}) < len(opened):
-        raise UsageError(f"a dataset is named twice: {', '.join(references)}", "name each once")
-    names = [f"{entry.info.name}@{entry.view}" if entry.view else entry.info.name for entry in opened]
-    unique = names if len(set(names)) == len(names) else [dataset.reference for dataset in opened]
-    return [Named(name, dataset) for name, dataset in zip(unique, opened, strict=True)]
-
-
-def _open_one(reference: str) -> Dataset:
+def _open_boxes(reference: str) -> Dataset:
+    """Open a dataset with the columns of its boxes alone, many times faster than the whole index."""
     root, view = split_reference(reference)
     info = read_info(root)
     schema = pa.schema([INDEX_SCHEMA.field(name) for name in (*_COLUMNS, *(["key"] if view else []))])

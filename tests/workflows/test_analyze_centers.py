@@ -159,15 +159,15 @@ def test_results_are_the_same_bytes_and_are_not_replaced_unasked(tmp_path, style
     for name in ("one", "two"):
         config = AnalysisConfig(references, out=tmp_path / name)
         result = analyze_centers(config, CentersOptions(style))
-        # Both datasets have one name in their card, so their paths name them.
-        assert [entry.name for entry in result.datasets] == list(references)
+        # Both datasets have one name in their card, so their folders name them.
+        assert [entry.name for entry in result.datasets] == ["toy", "none"]
         paths = write_centers(config, result, result.datasets)
         assert [path.name for path in paths] == [
             "centers.json", "centers.csv", "centers-classes.csv", "centers.svg", "centers.png",
         ]  # fmt: skip
         folders.append({path.name: path.read_bytes() for path in paths})
     assert folders[0] == folders[1]
-    assert json.loads(folders[0]["centers.json"])["datasets"][references[1]]["mean_x"] is None
+    assert json.loads(folders[0]["centers.json"])["datasets"]["none"]["mean_x"] is None
     assert b"120 masks" in folders[0]["centers.svg"]
     assert b"no mask with an object" in folders[0]["centers.svg"]
     config = AnalysisConfig(references[:1], out=tmp_path / "one")
