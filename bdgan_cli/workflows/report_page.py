@@ -94,7 +94,7 @@ def _tiles(gallery: str, dataset: Dataset, rows: Sequence[int]) -> list[dict[str
         assert record.image is not None
         score = row.get("uncertainty")
         caption = names.get(row["class_id"], str(row["class_id"]))
-        doubt = "" if score is None or math.isnan(score) else f"uncertainty {score:.4f}"
+        doubt = "" if score is None or math.isnan(score) else f"{score:.3g}"
         tiles.append({
             "id": f"{gallery}-{place}", "previous": f"{gallery}-{(place - 1) % len(chosen)}",
             "next": f"{gallery}-{(place + 1) % len(chosen)}", "key": row["key"], "caption": caption, "doubt": doubt,
@@ -112,7 +112,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, A
 
 
 def _notes(analyses: Analyses) -> list[str]:
-    quality = [note for entry in analyses.quality.entries for note in entry.notes]
+    quality = [f"{entry.named.name}: {note}" for entry in analyses.quality.entries for note in entry.notes]
     found = [
         *analyses.centers.notes,
         *analyses.geometry.notes,
