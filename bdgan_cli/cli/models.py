@@ -37,6 +37,8 @@ def list_models(as_json: JsonOption = False) -> None:
         (c.name, c.kind, f"{c.resolution} px" if c.resolution else None, _state(c), c.source, c.summary) for c in cards
     ]
     terminal.table("Models", ["name", "kind", "size", "weights", "source", "summary"], rows)
+    for name, alias in ALIASES.items():
+        terminal.say(f"{name} means {' or '.join(alias.members)}, whichever the data names, else {alias.default}")
 
 
 @models_app.command("info", epilog="Example: bdgan models info biggan-512")

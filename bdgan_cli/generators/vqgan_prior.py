@@ -53,12 +53,16 @@ class Prior:
     def __init__(self, config: PriorConfig, transformer: GPT) -> None:
         self.config = config
         self.transformer = transformer
+        # In bfloat16 logits around 10 would come in steps of 1/16, and with them the probabilities.
+        self._head = transformer.head.weight.float()
 
     def logits(self, class_ids: Tensor, codes: Tensor) -> Tensor:
         """Return (N, T, V) logits of every code given its class and the codes before it."""
         x, _ = self._hidden(class_ids, codes)
-        logits: Tensor = self.transformer.head(self.transformer.ln_f(x))
-        return logits
+        return self._logits(x)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return F.linear(self.transformer.ln_f(x).float(), self._head)
 
     def states(self, class_ids: Tensor, codes: Tensor) -> list[Tensor]:
         """Return the tapped hidden states, each (N, T, D): position i decides code i and has read those before it."""
@@ -99,8 +103,7 @@ class Prior:
                 keys[:, :, position : position + 1], values[:, :, position : position + 1] = key, value
                 seen = slice(0, position + 1)
                 x = _after(block, x, F.scaled_dot_product_attention(query, keys[:, :, seen], values[:, :, seen]))
-            logits = self.transformer.head(self.transformer.ln_f(x.squeeze(1)))
-            token = pick(logits, uniforms[:, position], recipe)
+            token = pick(self._logits(x.squeeze(1)), uniforms[:, position], recipe)
             codes.append(token)
         return torch.stack(codes, dim=1)
 
