@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bdgan_cli.analysis.centers import CORNER_REACH, NEAR_RADIUS, CenterStats, box_centers, summarize_centers
+from bdgan_cli.analysis.parallel import in_threads
 from bdgan_cli.dataset.index import part_paths, read_info, read_part
 from bdgan_cli.dataset.reader import Dataset, split_reference
 from bdgan_cli.dataset.schema import INDEX_SCHEMA
@@ -158,7 +160,7 @@ def _open_boxes(reference: str) -> Dataset:
     root, view = split_reference(reference)
     info = read_info(root)
     schema = pa.schema([INDEX_SCHEMA.field(name) for name in (*_COLUMNS, *(["key"] if view else []))])
-    tables = [_read_columns(path, schema) for path in part_paths(root)]
+    tables = list(in_threads(partial(_read_columns, schema=schema), part_paths(root)))
     table = pa.concat_tables(tables) if tables else schema.empty_table()
     return Dataset(root, info, apply_view(root, view, table) if view else table, view)
 
