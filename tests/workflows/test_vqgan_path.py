@@ -24,7 +24,7 @@ def workspace(tmp_path_factory):
     annotated = sample(
         SampleConfig("tiny-biggan", folder, classes=CLASSES, per_class=5, seed=1, labels="exact", batch=5, shard_size=5)
     )
-    for arch, steps in (("multilevel", 150), ("vqgan", 25)):
+    for arch, steps in (("multilevel", 120), ("vqgan", 3)):
         train_head(TrainHeadConfig(GEN, annotated.folder, folder, arch, 2, steps=steps, name=arch))
     return folder
 
