@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +9,13 @@ import typer
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
+    DatasetsArgument,
     JsonOption,
     OverwriteOption,
     QuietOption,
+    ResultsOption,
     SeedOption,
+    ThreadsOption,
     WorkspaceOption,
 )
 
@@ -27,18 +29,14 @@ bdgan analyze centers datasets/large --style density --json"""
 
 
 def centers(
-    datasets: Annotated[
-        list[str] | None, typer.Argument(help="PATH or PATH@view each; default: the newest dataset.")
-    ] = None,
+    datasets: DatasetsArgument = None,
     style: Annotated[
         str, typer.Option(help="'points', 'density', or 'auto': points up to 5,000 masks of a dataset.")
     ] = "auto",
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results; default: analysis/ of the workspace.", file_okay=False)
-    ] = None,
+    out: ResultsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+    workers: ThreadsOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

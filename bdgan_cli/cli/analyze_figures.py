@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +9,13 @@ import typer
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
+    DatasetsArgument,
     JsonOption,
     OverwriteOption,
     QuietOption,
+    ResultsOption,
     SeedOption,
+    ThreadsOption,
     WorkspaceOption,
 )
 
@@ -27,19 +29,15 @@ bdgan analyze figures datasets/pets --count 48 --seed 1 --out figures"""
 
 
 def figures(
-    datasets: Annotated[
-        list[str] | None, typer.Argument(help="PATH or PATH@view each; default: the newest dataset.")
-    ] = None,
+    datasets: DatasetsArgument = None,
     count: Annotated[int, typer.Option(min=1, help="Random samples, spread evenly over the classes.")] = 24,
     rows: Annotated[int, typer.Option(min=1, help="Classes, the same for all datasets that share them.")] = 10,
     columns: Annotated[int, typer.Option(min=1, help="Samples of each class.")] = 8,
     tile_px: Annotated[int, typer.Option("--tile", min=32, max=1024, help="Edge of a sample in pixels.")] = 160,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results; default: analysis/ of the workspace.", file_okay=False)
-    ] = None,
+    out: ResultsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+    workers: ThreadsOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +9,13 @@ import typer
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
+    DatasetsArgument,
     JsonOption,
     OverwriteOption,
     QuietOption,
+    ResultsOption,
     SeedOption,
+    ThreadsOption,
     WorkspaceOption,
 )
 
@@ -27,30 +29,26 @@ bdgan analyze geometry datasets/large --pairs 5000 --json"""
 
 
 def geometry(
-    datasets: Annotated[
-        list[str] | None, typer.Argument(help="PATH or PATH@view each; default: the newest dataset.")
-    ] = None,
+    datasets: DatasetsArgument = None,
     pairs: Annotated[
         int | None, typer.Option(min=2, help="Estimate SD from so many pairs of each class; default: all pairs.")
     ] = None,
     min_area: Annotated[int, typer.Option(min=1, help="Masks with fewer pixels are left out; paper: 100.")] = 100,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results; default: analysis/ of the workspace.", file_okay=False)
-    ] = None,
+    out: ResultsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+    workers: ThreadsOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Measure masks and their outlines: instances, areas, complexity and diversity of shapes (Table 1)."""
-    from bdgan_cli.workflows.analysis_io import AnalysisConfig, open_datasets
+    from bdgan_cli.workflows.analysis_io import AnalysisConfig
     from bdgan_cli.workflows.analyze_geometry import GeometryOptions, analyze_geometry, write_geometry
 
     config = AnalysisConfig(tuple(datasets or ()), workspace, out, seed, workers, overwrite)
     result = analyze_geometry(config, GeometryOptions(pairs, min_area), terminal.reporter(quiet))
-    written = write_geometry(config, result, open_datasets(config))
+    written = write_geometry(config, result, result.datasets)
     if as_json:
         terminal.emit_json({**result.to_json(), "files": written})
         return

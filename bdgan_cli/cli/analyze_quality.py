@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,11 +9,15 @@ import typer
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
+    DatasetsArgument,
     DeviceOption,
     JsonOption,
     OverwriteOption,
     QuietOption,
+    ReferenceOption,
+    ResultsOption,
     SeedOption,
+    ThreadsOption,
     WorkspaceOption,
 )
 
@@ -30,12 +33,8 @@ bdgan analyze quality datasets/tiny-biggan-sim@filtered --no-duplicates --json""
 
 
 def quality(
-    datasets: Annotated[
-        list[str] | None, typer.Argument(help="PATH or PATH@view each; default: the workspace's newest dataset.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="PATH or PATH@view of the pictures that FID and KID compare with.")
-    ] = None,
+    datasets: DatasetsArgument = None,
+    reference: ReferenceOption = None,
     samples: Annotated[int, typer.Option(help="Pictures of each set, drawn evenly over classes.")] = 5000,
     features: Annotated[
         str, typer.Option(help="'auto', 'inception-fid', 'tiny-features'; figures of different ones do not compare.")
@@ -47,11 +46,11 @@ def quality(
     ] = True,
     duplicate_bits: Annotated[int, typer.Option(help="Most differing bits of a pair's 64-bit hashes.")] = 5,
     listed: Annotated[int, typer.Option(help="Most and least certain samples to list.")] = 10,
-    out: Annotated[Path | None, typer.Option(file_okay=False, help="Folder for the results.")] = None,
+    out: ResultsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads on a CPU; default: one per core.")] = None,
+    workers: ThreadsOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

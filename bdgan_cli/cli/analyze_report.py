@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +9,14 @@ import typer
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
+    DatasetsArgument,
     JsonOption,
     OverwriteOption,
     QuietOption,
+    ReferenceOption,
+    ResultsOption,
     SeedOption,
+    ThreadsOption,
     WorkspaceOption,
 )
 
@@ -27,20 +30,14 @@ bdgan analyze all datasets/pets --out pets-report"""
 
 
 def report(
-    datasets: Annotated[
-        list[str] | None, typer.Argument(help="PATH or PATH@view each; default: the newest dataset.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(help="PATH or PATH@view of the pictures that FID and KID compare with.")
-    ] = None,
+    datasets: DatasetsArgument = None,
+    reference: ReferenceOption = None,
     samples: Annotated[int, typer.Option(help="Pictures of each set for FID and KID.")] = 5000,
     gallery: Annotated[int, typer.Option(min=1, help="Samples of each dataset to look at.")] = 24,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results; default: analysis/ of the workspace.", file_okay=False)
-    ] = None,
+    out: ResultsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+    workers: ThreadsOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,10 +9,13 @@ import typer
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
+    DatasetsArgument,
     JsonOption,
     OverwriteOption,
     QuietOption,
+    ResultsOption,
     SeedOption,
+    ThreadsOption,
     WorkspaceOption,
 )
 
@@ -27,20 +29,16 @@ bdgan analyze shapes datasets/large --classes 100 --most-per-class 1000"""
 
 
 def shapes(
-    datasets: Annotated[
-        list[str] | None, typer.Argument(help="PATH or PATH@view each; default: the newest dataset.")
-    ] = None,
+    datasets: DatasetsArgument = None,
     clusters: Annotated[int, typer.Option(min=1, help="Mean shapes of each class; paper: 5.")] = 5,
     pick: Annotated[str, typer.Option(help="Cluster of each class in the figure: 'random' or 'largest'.")] = "random",
     classes: Annotated[int, typer.Option(min=1, help="Classes in the figure, drawn at random; paper: 500.")] = 500,
     min_area: Annotated[int, typer.Option(min=1, help="Masks with fewer pixels are left out; paper: 100.")] = 100,
     most_per_class: Annotated[int, typer.Option(min=1, help="Most masks of a class, drawn at random.")] = 5000,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for results; default: analysis/ of the workspace.", file_okay=False)
-    ] = None,
+    out: ResultsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+    workers: ThreadsOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

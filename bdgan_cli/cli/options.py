@@ -32,5 +32,15 @@ DeviceOption = Annotated[str, typer.Option("--device", help="'auto', 'cpu', 'cud
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of tables.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+DatasetsArgument = Annotated[
+    list[str] | None, typer.Argument(help="PATH or PATH@view each; default: the newest dataset.")
+]
+ReferenceOption = Annotated[
+    str | None, typer.Option("--reference", help="PATH or PATH@view of the pictures that FID and KID compare with.")
+]
+ResultsOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder for results; default: analysis/ of the workspace.", file_okay=False)
+]
+ThreadsOption = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; default: one per core.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bdgan_cli.heads.maps import resize
 from bdgan_cli.heads.members import copy_members, seeded
 from bdgan_cli.heads.norms import ConditionalNorm
 from bdgan_cli.interfaces import Features, FeatureSpec, Tap
@@ -66,9 +67,9 @@ class MultilevelHeads(nn.Module):
         total: Tensor | None = None
         for size, positions in self._levels:
             level = self._reduce_level(maps, positions)
-            total = level if total is None else level + _resize(total, size)
+            total = level if total is None else level + resize(total, size)
         assert total is not None
-        return _resize(total, self._size)
+        return resize(total, self._size)
 
     def _reduce_level(self, maps: list[Tensor], positions: list[int]) -> Tensor:
         """Sum the reductions of all taps of one resolution, as one convolution over their concatenation."""
@@ -115,9 +116,3 @@ def _reduction(tap: Tap, block_size: int, channels: int, taps: int) -> nn.Conv2d
     # The taps' contributions add up: each starts with an equal share of unit variance.
     nn.init.normal_(conv.weight, std=(tap.channels * cell**2 * taps) ** -0.5)
     return conv
-
-
-def _resize(x_NCHW: Tensor, size: int) -> Tensor:
-    if x_NCHW.shape[-1] == size:
-        return x_NCHW
-    return F.interpolate(x_NCHW, size=(size, size), mode="bilinear", align_corners=False)

@@ -15,23 +15,13 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
+from bdgan_cli.heads.maps import resize, resolution_groups
 from bdgan_cli.heads.members import MemberList, seeded
 from bdgan_cli.interfaces import Features, FeatureSpec
 
 GROUP_WIDTHS = (128, 64, 32)
 _CONDITIONAL_EPS = 1e-4
 _FINAL_EPS = 1e-5
-
-
-def resolution_groups(spec: FeatureSpec, image_size: int) -> list[list[int]]:
-    """Sort the taps' positions into low (<= S/16), mid (<= S/4) and high; a group may be empty.
-
-    At 512 pixels these are the released groups 8-32, 64-128 and 256-512.
-    """
-    groups: list[list[int]] = [[], [], []]
-    for position, tap in enumerate(spec.taps):
-        groups[(tap.height > image_size // 16) + (tap.height > image_size // 4)].append(position)
-    return groups
 
 
 class ClassConditionalNorm(nn.Module):
@@ -84,7 +74,8 @@ class OfficialHead(nn.Module):
     def __init__(self, spec: FeatureSpec, image_size: int, labels: int) -> None:
         super().__init__()
         self.image_size = image_size
-        used = [(w, group) for w, group in zip(GROUP_WIDTHS, resolution_groups(spec, image_size), strict=True) if group]
+        groups = resolution_groups(spec, image_size // 16, image_size // 4)
+        used = [(width, group) for width, group in zip(GROUP_WIDTHS, groups, strict=True) if group]
         self._groups = [group for _, group in used]
         self._sizes = [max(spec.taps[i].height for i in group) for group in self._groups]
         self.reduce = nn.ModuleList(
@@ -100,13 +91,13 @@ class OfficialHead(nn.Module):
         """Return (N, K, H, W) logits."""
         x = self._reduced(features.maps, 0)
         for level, mix in enumerate(self.mix, start=1):
-            x = _resize(x, self._sizes[level])
+            x = resize(x, self._sizes[level])
             x = mix(torch.cat([x, self._reduced(features.maps, level)], dim=1), features.condition)
         logits: Tensor = self.classify(F.relu(self.norm(x)))
-        return _resize(logits, self.image_size)
+        return resize(logits, self.image_size)
 
     def _reduced(self, maps: list[Tensor], level: int) -> Tensor:
-        resized = [_resize(maps[i], self._sizes[level]) for i in self._groups[level]]
+        resized = [resize(maps[i], self._sizes[level]) for i in self._groups[level]]
         reduced: Tensor = self.reduce[level](torch.cat(resized, dim=1))
         return reduced
 
@@ -143,9 +134,3 @@ def build(spec: FeatureSpec, image_size: int, labels: int, seeds: Sequence[int])
         with seeded(seed):
             heads.append(OfficialHead(spec, image_size, labels))
     return MemberList(heads, freeze_spectral_norms)
-
-
-def _resize(x_NCHW: Tensor, size: int) -> Tensor:
-    if x_NCHW.shape[-2:] == (size, size):
-        return x_NCHW
-    return F.interpolate(x_NCHW, size=(size, size), mode="bilinear", align_corners=False)

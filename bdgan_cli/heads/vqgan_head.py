@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bdgan_cli.heads.maps import resize, resolution_groups
 from bdgan_cli.heads.members import MemberList, seeded
 from bdgan_cli.interfaces import Features, FeatureSpec
 
@@ -43,7 +44,7 @@ class VQGANHead(nn.Module):
     def __init__(self, spec: FeatureSpec, image_size: int, labels: int) -> None:
         super().__init__()
         self.image_size = image_size
-        self._groups = [group for group in resolution_groups(spec, image_size) if group]
+        self._groups = [group for group in resolution_groups(spec, image_size // 8, image_size // 2) if group]
         self._heights = [tap.height for tap in spec.taps]
         self.reduce = nn.ModuleList(nn.Conv2d(tap.channels, WIDTH, 1) for tap in spec.taps)
         self.mix = nn.ModuleList(nn.Conv2d(2 * WIDTH, WIDTH, 3, padding=1) for _ in self._groups[1:])
@@ -59,8 +60,8 @@ class VQGANHead(nn.Module):
         x = self._level(features.maps, self._groups[0])
         for mix, group in zip(self.mix, self._groups[1:], strict=True):
             level = self._level(features.maps, group)
-            x = F.relu(mix(torch.cat([_resize(x, level.shape[-1]), level], dim=1)))
-        return _resize(self.classify(x), self.image_size)
+            x = F.relu(mix(torch.cat([resize(x, level.shape[-1]), level], dim=1)))
+        return resize(self.classify(x), self.image_size)
 
     def _level(self, maps: list[Tensor], group: list[int]) -> Tensor:
         """Reduce and add up a group's features, each resolution upsampled once."""
@@ -68,20 +69,9 @@ class VQGANHead(nn.Module):
         total: Tensor | None = None
         for height in sorted({self._heights[i] for i in group}):
             reduced = torch.stack([self.reduce[i](maps[i]) for i in group if self._heights[i] == height]).sum(0)
-            total = _resize(reduced, size) if total is None else total + _resize(reduced, size)
+            total = resize(reduced, size) if total is None else total + resize(reduced, size)
         assert total is not None
         return total
-
-
-def resolution_groups(spec: FeatureSpec, image_size: int) -> list[list[int]]:
-    """Sort the taps' positions into high level (<= S/8), mid (<= S/2) and low level; a group may be empty.
-
-    At 256 pixels these are the paper's groups 16-32, 64-128 and 256.
-    """
-    groups: list[list[int]] = [[], [], []]
-    for position, tap in enumerate(spec.taps):
-        groups[(tap.height > image_size // 8) + (tap.height > image_size // 2)].append(position)
-    return groups
 
 
 def build(spec: FeatureSpec, image_size: int, labels: int, seeds: Sequence[int]) -> MemberList:
@@ -95,9 +85,3 @@ def build(spec: FeatureSpec, image_size: int, labels: int, seeds: Sequence[int])
 
 def _already_plain(head: nn.Module) -> None:
     """Leave a head as it is: nothing in it depends on whether it is trained or used."""
-
-
-def _resize(x_NCHW: Tensor, size: int) -> Tensor:
-    if x_NCHW.shape[-1] == size:
-        return x_NCHW
-    return F.interpolate(x_NCHW, size=(size, size), mode="bilinear", align_corners=False)

@@ -9,12 +9,15 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bdgan_cli.atomic import write_atomically
+from bdgan_cli.dataset.codecs import encode_image
+from bdgan_cli.dataset.pictures import Picture
 from bdgan_cli.dataset.reader import Dataset, open_dataset, split_reference
 from bdgan_cli.dataset.schema import KINDS
 from bdgan_cli.errors import UsageError
@@ -36,6 +39,7 @@ class AnalysisConfig:
         seed: Names every random choice.
         workers: Processes or threads; by default one per core.
         overwrite: Replace results that differ.
+        opened: The datasets, where they are open already; ``datasets`` is not looked at then.
     """
 
     datasets: tuple[str, ...] = ()
@@ -44,6 +48,7 @@ class AnalysisConfig:
     seed: int = 0
     workers: int | None = None
     overwrite: bool = False
+    opened: tuple[Named, ...] = ()
 
 
 class Named(NamedTuple):
@@ -68,6 +73,8 @@ def open_datasets(
         UsageError: If one is named twice.
         DataError: If one is broken.
     """
+    if config.opened:
+        return list(config.opened)
     references = list(config.datasets)
     if not references:
         newest = newest_dataset(config.workspace, KINDS)
@@ -109,6 +116,33 @@ def write_results(folder: Path, files: Mapping[str, bytes], *, overwrite: bool =
     for name, content in files.items():
         write_atomically(folder / name, content)
     return [folder / name for name in files]
+
+
+def write_analysis(
+    config: AnalysisConfig,
+    datasets: Sequence[Named],
+    stem: str,
+    content: Mapping[str, Any],
+    *,
+    tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]],
+    figures: Mapping[str, Drawn] | None = None,
+    pictures: Mapping[str, Picture] | None = None,
+) -> list[Path]:
+    """Write what an analysis found: ``STEM.json``, ``NAME.csv`` of each table, charts as SVG and PNG, sheets as PNG.
+
+    Raises:
+        UsageError: If other results are there and are not to be replaced.
+    """
+    files = {f"{stem}.json": json_bytes(content)}
+    files |= {f"{name}.csv": csv_bytes(*table) for name, table in tables.items()}
+    files |= figure_files(figures or {})
+    files |= {f"{name}.png": encode_image(picture, "png") for name, picture in (pictures or {}).items()}
+    return write_results(results_folder(config, datasets), files, overwrite=config.overwrite)
+
+
+def file_stem(*words: str) -> str:
+    """Return a file name from words such as a dataset's name, which may be a path."""
+    return "-".join(re.sub(r"[^A-Za-z0-9_.@]+", "-", word).strip("-.") for word in words)
 
 
 def json_bytes(content: Mapping[str, Any]) -> bytes:

@@ -146,13 +146,10 @@ def write_centers(config: AnalysisConfig, result: CentersResult, datasets: Seque
     Raises:
         UsageError: If other results are there and are not to be replaced.
     """
-    files = {
-        "centers.json": analysis_io.json_bytes(result.to_json()),
-        "centers.csv": analysis_io.csv_bytes(*result.table()),
-        "centers-classes.csv": analysis_io.csv_bytes(*result.class_table()),
-        **analysis_io.figure_files(result.figures),
-    }
-    return analysis_io.write_results(analysis_io.results_folder(config, datasets), files, overwrite=config.overwrite)
+    tables = {"centers": result.table(), "centers-classes": result.class_table()}
+    return analysis_io.write_analysis(
+        config, datasets, "centers", result.to_json(), tables=tables, figures=result.figures
+    )
 
 
 def _open_boxes(reference: str) -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.pictures import Tile, draw_tile
 from bdgan_cli.dataset.reader import Dataset, Record
 from bdgan_cli.dataset.selection import draw_rows
@@ -19,7 +17,7 @@ from bdgan_cli.errors import UsageError
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.reporting.figures_samples import Picture, class_sheet, mask_tile, pair_sheet, polygon_tile
 from bdgan_cli.workflows import analysis_io
-from bdgan_cli.workflows.analysis_io import AnalysisConfig, Named
+from bdgan_cli.workflows.analysis_io import AnalysisConfig, Named, file_stem
 from bdgan_cli.workflows.figures_choice import choose_classes, regions_of
 
 _SHEETS = ("samples", "classes")
@@ -137,17 +135,10 @@ def write_figures(config: AnalysisConfig, result: FiguresResult, datasets: Seque
     Raises:
         UsageError: If other results are there and are not to be replaced.
     """
-    files = {
-        "figures.json": analysis_io.json_bytes(result.to_json()),
-        "figures.csv": analysis_io.csv_bytes(*result.class_table()),
-        **{f"{stem}.png": encode_image(picture, "png") for stem, picture in result.pictures.items()},
-    }
-    return analysis_io.write_results(analysis_io.results_folder(config, datasets), files, overwrite=config.overwrite)
-
-
-def file_stem(*words: str) -> str:
-    """Return a file name from words such as a dataset's name, which may be a path."""
-    return "-".join(re.sub(r"[^A-Za-z0-9_.@]+", "-", word).strip("-.") for word in words)
+    tables = {"figures": result.class_table()}
+    return analysis_io.write_analysis(
+        config, datasets, "figures", result.to_json(), tables=tables, pictures=result.pictures
+    )
 
 
 def _with_masks(datasets: Sequence[Named]) -> tuple[list[Named], list[str]]:

@@ -16,12 +16,8 @@ from bdgan_cli.reporting.figures_geometry import Example, complexity_figure, est
 from bdgan_cli.workflows.analysis_io import (
     AnalysisConfig,
     Named,
-    csv_bytes,
-    figure_files,
-    json_bytes,
     open_datasets,
-    results_folder,
-    write_results,
+    write_analysis,
 )
 from bdgan_cli.workflows.geometry_masks import measure_dataset
 from bdgan_cli.workflows.geometry_result import DatasetGeometry, GeometryResult
@@ -59,12 +55,13 @@ def analyze_geometry(
         raise UsageError(f"expected at least 2 pairs for each class, got --pairs {options.pairs}")
     if options.min_area_px < 1:
         raise UsageError(f"expected a least area of at least 1 pixel, got --min-area {options.min_area_px}")
-    entries = tuple(_measure(entry, config, options, report) for entry in open_datasets(config, report))
+    datasets = tuple(open_datasets(config, report))
+    entries = tuple(_measure(entry, config, options, report) for entry in datasets)
     notes = tuple(note for entry in entries for note in _notes(entry, options))
     for note in notes:
         report.note(note)
     figures = _draw(entries, config.seed)
-    return GeometryResult(entries, options.pairs, options.min_area_px, config.seed, figures, notes)
+    return GeometryResult(entries, datasets, options.pairs, options.min_area_px, config.seed, figures, notes)
 
 
 def write_geometry(config: AnalysisConfig, result: GeometryResult, datasets: Sequence[Named]) -> list[Path]:
@@ -73,12 +70,8 @@ def write_geometry(config: AnalysisConfig, result: GeometryResult, datasets: Seq
     Raises:
         UsageError: If other results are there and are not to be replaced.
     """
-    files = {
-        "geometry.json": json_bytes(result.to_json()),
-        "geometry.csv": csv_bytes(*result.class_table()),
-        **figure_files(result.figures),
-    }
-    return write_results(results_folder(config, datasets), files, overwrite=config.overwrite)
+    tables = {"geometry": result.class_table()}
+    return write_analysis(config, datasets, "geometry", result.to_json(), tables=tables, figures=result.figures)
 
 
 def _measure(entry: Named, config: AnalysisConfig, options: GeometryOptions, report: Reporter) -> DatasetGeometry:

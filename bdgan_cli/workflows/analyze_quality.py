@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdgan_cli.analysis.duplicates import MAX_BITS, MOST_BITS, Duplicates, across, within
-from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.errors import UsageError
 from bdgan_cli.progress import Reporter, Silent
@@ -94,14 +93,10 @@ def write_quality(config: AnalysisConfig, result: QualityResult, datasets: Seque
     Raises:
         UsageError: If other results are there and are not to be replaced.
     """
-    files = {
-        "quality.json": analysis_io.json_bytes(result.to_json()),
-        "quality.csv": analysis_io.csv_bytes(*result.table()),
-        "quality-classes.csv": analysis_io.csv_bytes(*result.class_table()),
-        **analysis_io.figure_files(result.figures),
-        **{f"{name}.png": encode_image(picture, "png") for name, picture in result.pictures.items()},
-    }
-    return analysis_io.write_results(analysis_io.results_folder(config, datasets), files, overwrite=config.overwrite)
+    tables = {"quality": result.table(), "quality-classes": result.class_table()}
+    return analysis_io.write_analysis(
+        config, datasets, "quality", result.to_json(), tables=tables, figures=result.figures, pictures=result.pictures
+    )
 
 
 def _distances(datasets: Sequence[Named], reference: Dataset, options: QualityOptions, run: Run) -> Iterator[Distance]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,7 @@ def analyze_report(
     """
     options, report = options or ReportOptions(), report or Silent()
     datasets = open_datasets(config, report)
-    config = AnalysisConfig(
-        tuple(entry.dataset.reference for entry in datasets), config.workspace, config.out, config.seed,
-        config.workers, config.overwrite,
-    )  # fmt: skip
+    config = replace(config, opened=tuple(datasets))
     analyses = Analyses(
         datasets,
         analyze_centers(config, report=report),

@@ -18,8 +18,7 @@ from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.reporting.drawing import SERIES, Drawn
 from bdgan_cli.reporting.figures_shapes import ClassModes, class_modes_figure, mean_shapes_figure
 from bdgan_cli.workflows import analysis_io
-from bdgan_cli.workflows.analysis_io import AnalysisConfig, Named
-from bdgan_cli.workflows.analyze_figures import file_stem
+from bdgan_cli.workflows.analysis_io import AnalysisConfig, Named, file_stem
 from bdgan_cli.workflows.shapes_result import ClassShapes, DatasetShapes, ShapesResult
 
 PICKS = ("random", "largest")
@@ -83,12 +82,10 @@ def write_shapes(config: AnalysisConfig, result: ShapesResult, datasets: Sequenc
     Raises:
         UsageError: If other results are there and are not to be replaced.
     """
-    files = {
-        "shapes.json": analysis_io.json_bytes(result.to_json()),
-        "shapes.csv": analysis_io.csv_bytes(*result.class_table()),
-        **analysis_io.figure_files(result.figures),
-    }
-    return analysis_io.write_results(analysis_io.results_folder(config, datasets), files, overwrite=config.overwrite)
+    tables = {"shapes": result.class_table()}
+    return analysis_io.write_analysis(
+        config, datasets, "shapes", result.to_json(), tables=tables, figures=result.figures
+    )
 
 
 def _check(options: ShapesOptions) -> None:

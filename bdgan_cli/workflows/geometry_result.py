@@ -11,6 +11,7 @@ from bdgan_cli.analysis.geometry import FIGURES, Geometry
 from bdgan_cli.analysis.polygons import TOLERANCE
 from bdgan_cli.analysis.statistics import BOOTSTRAP_LIMIT, RESAMPLES, Estimate
 from bdgan_cli.reporting.drawing import Drawn
+from bdgan_cli.workflows.analysis_io import Named
 from bdgan_cli.workflows.geometry_masks import MeasuredDataset
 
 _COUNTS = ("samples", "without_mask", "too_small", "masks")
@@ -55,6 +56,7 @@ class GeometryResult:
     """What was measured and drawn."""
 
     entries: tuple[DatasetGeometry, ...]
+    datasets: tuple[Named, ...]
     pairs: int | None
     min_area_px: int
     seed: int

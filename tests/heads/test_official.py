@@ -3,13 +3,14 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from bdgan_cli.heads.official import OfficialHead, freeze_spectral_norms, resolution_groups
+from bdgan_cli.heads.maps import resolution_groups
+from bdgan_cli.heads.official import OfficialHead, freeze_spectral_norms
 from bdgan_cli.interfaces import FeatureSpec, Tap
 from tests.heads.toy import BIGGAN_512, SIZE, SPEC, random_features
 
 
 def test_groups_of_biggan_512_are_the_released_ones():
-    assert resolution_groups(BIGGAN_512, 512) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert resolution_groups(BIGGAN_512, 32, 128) == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
 def test_layers_of_biggan_512_have_the_released_widths():

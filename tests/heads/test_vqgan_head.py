@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bdgan_cli.heads.vqgan_head import VQGANHead, resolution_groups
+from bdgan_cli.heads.maps import resolution_groups
+from bdgan_cli.heads.vqgan_head import VQGANHead
 from bdgan_cli.interfaces import FeatureSpec, Tap
 from tests.heads.toy import random_features
 
@@ -17,7 +18,7 @@ SMALL = FeatureSpec(
 
 
 def test_groups_at_the_published_size_are_the_papers():
-    assert resolution_groups(PUBLISHED, 256) == [list(range(16)), [16, 17], [18]]
+    assert resolution_groups(PUBLISHED, 32, 128) == [list(range(16)), [16, 17], [18]]
 
 
 def test_layers_are_the_papers():

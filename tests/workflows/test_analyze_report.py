@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.errors import UsageError
+from bdgan_cli.workflows import analysis_io
 from bdgan_cli.workflows.analysis_io import AnalysisConfig
 from bdgan_cli.workflows.analyze_report import COLUMNS, PAPER_ROWS, ReportOptions, analyze_report
 from bdgan_cli.workflows.sample import SampleConfig, sample
@@ -106,3 +108,17 @@ def test_a_dataset_without_masks_gets_a_page_that_says_so(tmp_path):
     page = result.page.read_text()
     assert "no mask" in page
     assert json.loads((result.page.parent / "report.json").read_text())["table1"]["bare"]["SC"] is None
+
+
+def test_every_dataset_is_opened_once(made, tmp_path, monkeypatch):
+    config, _ = made
+    opened = []
+
+    def counting(reference):
+        opened.append(reference)
+        return open_dataset(reference)
+
+    # As a default argument of open_datasets it is bound already; analyses that open by themselves would call it.
+    monkeypatch.setattr(analysis_io.open_datasets, "__defaults__", (None, counting))
+    analyze_report(replace(config, out=tmp_path / "once"), ReportOptions(gallery=2))
+    assert opened == list(config.datasets)
