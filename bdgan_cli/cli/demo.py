@@ -40,8 +40,8 @@ def demo(
         terminal.emit_json({**result.figures, "page": result.page})
         return
     shown = (
-        "label_iou", "label_iou_filtered", "uncertainty_auroc", "psnr_db", "recognised", "images_per_second",
-        "seconds", "peak_memory_gb",
+        "label_iou", "label_iou_filtered", "uncertainty_auroc", "uncertainty_rank_correlation", "psnr_db", "recognised",
+        "images_per_second", "seconds", "peak_memory_gb",
     )  # fmt: skip
     terminal.table(
         f"Labels of {gen}",

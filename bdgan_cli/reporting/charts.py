@@ -39,19 +39,20 @@ def risk_coverage_chart(coverage: Floats, curves: dict[str, Floats], ideal: Floa
     return svg[0]
 
 
-def scatter_chart(clouds: dict[str, tuple[Floats, Floats]], score_name: str) -> str:
+def scatter_chart(clouds: dict[str, tuple[Floats, Floats]], score_name: str, reference: str) -> str:
     """Draw each sample's IoU against its uncertainty.
 
     Args:
         clouds: For each set of samples, their scores and their IoU; the last is drawn in the accent colour.
         score_name: Name of the score, for the axis.
+        reference: What the IoU is with, for the axis.
     """
     colours = [SECOND] * (len(clouds) - 1) + [ACCENT]
     with _chart(4.6, 3.0) as (axes, svg):
         for colour, (name, (scores, iou)) in zip(colours, clouds.items(), strict=True):
             axes.scatter(scores, iou, s=7, color=colour, alpha=0.4, lw=0, label=name, rasterized=True)
         axes.axhline(0.8, color=QUIET, lw=1, ls="--")
-        axes.set(xlabel=f"uncertainty ({score_name})", ylabel="IoU with the exact mask", title="Uncertainty and truth")
+        axes.set(xlabel=f"uncertainty ({score_name})", ylabel=f"IoU with {reference}", title="Uncertainty and truth")
         if all((scores > 0).all() for scores, _ in clouds.values()):
             axes.set_xscale("log")
         axes.legend(frameon=False, fontsize=8, loc="lower left", markerscale=2.5)

@@ -26,6 +26,8 @@ from bdgan_cli.workflows.sample import SampleConfig, SampleResult, sample
 from bdgan_cli.workflows.train_head import TrainHeadConfig, TrainHeadResult, train_head
 
 BAD_IOU = 0.8
+# An AUROC over a handful of bad labels is chance.
+FEWEST_BAD = 10
 
 
 @dataclass(frozen=True)
@@ -159,14 +161,15 @@ def _judge(
 
 
 def summarize(parts: DemoParts, seconds: float) -> dict[str, Any]:
-    """Return the figures of a demo as plain values; an AUROC is None where no label, or every label, is bad.
+    """Return the figures of a demo as plain values; an AUROC is None with fewer than ``FEWEST_BAD`` bad labels.
 
     ``uncertainty_auroc`` is measured on the stress set; ``uncertainty_rank_correlation`` (Spearman, of uncertainty and
     label error) on the ordinary one.
     """
     iou, kept, dataset = parts.main.quality.iou, parts.kept, parts.main.dataset
     bad, stress_bad = iou < BAD_IOU, parts.stress.quality.iou < BAD_IOU
-    aurocs = {name: auroc(parts.stress.score(name), stress_bad) for name in SCORES}
+    enough = int(stress_bad.sum()) >= FEWEST_BAD
+    aurocs = {name: auroc(parts.stress.score(name), stress_bad) if enough else None for name in SCORES}
     names = {entry.id: entry.name for entry in dataset.info.classes}
     before, after = parts.main.quality.by_class(), parts.main.quality.by_class(kept)
     return {

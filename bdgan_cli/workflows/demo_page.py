@@ -34,7 +34,7 @@ def write_page(parts: DemoParts, figures: dict[str, Any]) -> Path:
         "doubtful": _tiles(parts.stress, order[::-1][:16]),
         "certain": _tiles(parts.stress, order[:16]),
         "risk": inline(_risk_chart(parts)),
-        "scatter": inline(scatter_chart(_clouds(parts), DEFAULT_SCORE)),
+        "scatter": inline(scatter_chart(_clouds(parts), DEFAULT_SCORE, parts.world.reference)),
         "bars": inline(_bars(figures)),
     }
     page.write_text(render_page("demo.html", values), encoding="utf-8")

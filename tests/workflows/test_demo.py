@@ -8,7 +8,7 @@ from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.errors import UsageError
 from bdgan_cli.interfaces import Latents
 from bdgan_cli.weights.registry import load_generator
-from bdgan_cli.workflows.demo import DemoConfig, demo
+from bdgan_cli.workflows.demo import FEWEST_BAD, DemoConfig, demo
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,14 @@ def test_the_page_is_self_contained_and_the_json_lies_beside_it(small_demo):
     assert not re.search(r"(src|href)=.?(https?:)?//|url\(.?http|@import", page)
     assert "<script" not in page
     assert json.loads((config.out / "report.json").read_text())["label_iou"] == result.figures["label_iou"]
+
+
+def test_no_auroc_is_claimed_from_a_handful_of_bad_labels(small_demo):
+    _, result = small_demo
+    bad = result.figures["stress_bad_labels"]
+    found = result.figures["uncertainty_auroc_by_score"].values()
+    assert all((value is None) == (bad < FEWEST_BAD) for value in found)
+    assert ("too few for an AUROC" in result.page.read_text()) == (bad < FEWEST_BAD)
 
 
 def test_running_it_again_makes_nothing_anew(small_demo):
