@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdgan_cli.dataset.importers import coco as coco_importer
-from bdgan_cli.dataset.importers.coco import CocoImport
+from bdgan_cli.dataset.importers.annotated import AnnotatedImport
 from bdgan_cli.dataset.importers.coco_masks import CROWD, MODES, MaskRule
 from bdgan_cli.dataset.importers.coco_result import CocoResult
 from bdgan_cli.errors import UsageError, near_names
@@ -70,8 +70,9 @@ def import_coco(config: ImportCocoConfig, report: Reporter | None = None) -> Coc
     source = config.annotations.resolve()
     out = config.out or dataset_folder(config.workspace, source.stem)
     provenance = f"Imported from the COCO file {source.name}." if config.provenance is None else config.provenance
-    job = CocoImport(
+    job = AnnotatedImport(
         name=out.name,
+        importer="coco",
         rule=MaskRule(config.mode, config.crowd, config.min_area_px),
         categories=config.categories,
         split=config.split,
