@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from bdgan_cli.cli import data_export, terminal
-from bdgan_cli.cli.data_import import INVALID_DATA, import_app
+from bdgan_cli.cli.data_import import import_app
+from bdgan_cli.cli.import_result import INVALID_DATA
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
