@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bdgan_cli.cli import terminal
+from bdgan_cli.cli.import_result import INVALID_DATA, SHOWN_FAULTS, show_import
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
     DeviceOption,
@@ -18,9 +19,6 @@ from bdgan_cli.cli.options import (
     WorkspaceOption,
 )
 from bdgan_cli.errors import DataError
-
-SHOWN_FAULTS = 20
-INVALID_DATA = DataError.exit_code
 
 import_app = typer.Typer(help="Bring in data of other layouts.", no_args_is_help=True)
 
@@ -54,18 +52,7 @@ def import_folder(
     config = data.ImportConfig(
         source, out, workspace, names, mask_map, resize_masks, licence, provenance, dry_run, overwrite
     )
-    result = data.import_folder(config, terminal.reporter(quiet))
-    if as_json:
-        terminal.emit_json(result.to_json())
-        if result.faults:
-            raise typer.Exit(INVALID_DATA)
-        return
-    if result.faults:
-        raise DataError(*result.faults_text(SHOWN_FAULTS))
-    terminal.table("", ("id", "class", "samples"), result.class_rows())
-    splits = ", ".join(f"{name or 'none'} {count}" for name, count in result.per_split.items())
-    terminal.say(f"splits: {splits}; masks with ignored pixels: {result.with_ignore}, without object: {result.empty}")
-    terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")
+    show_import(data.import_folder(config, terminal.reporter(quiet)), as_json)
 
 
 @import_app.command(

@@ -96,7 +96,7 @@ def info(chosen: ChosenDataset, report: Reporter | None = None) -> Summary:
         MissingError: If there is none.
         DataError: If its own files are broken.
     """
-    return summarize(open_dataset(_resolve(chosen, report)))
+    return summarize(open_dataset(resolve(chosen, report)))
 
 
 def verify(chosen: ChosenDataset, report: Reporter | None = None) -> list[Problem]:
@@ -106,7 +106,7 @@ def verify(chosen: ChosenDataset, report: Reporter | None = None) -> list[Proble
         MissingError: If there is none.
         DataError: If ``dataset.json`` cannot be read.
     """
-    root, _ = split_reference(_resolve(chosen, report))
+    root, _ = split_reference(resolve(chosen, report))
     return verify_dataset(root, report or Silent())
 
 
@@ -121,7 +121,7 @@ def show(config: ShowConfig, report: Reporter | None = None) -> Path:
         DataError: If a sample is damaged, or there is none to draw.
     """
     _check_picture_path(config)
-    dataset = open_dataset(_resolve(config.dataset, report))
+    dataset = open_dataset(resolve(config.dataset, report))
     ids = _class_ids(config.classes, dataset.info)
     chosen = Dataset(dataset.root, dataset.info, rows_of_classes(dataset.table, ids), dataset.view)
     if not len(chosen):
@@ -158,7 +158,12 @@ def import_folder(config: ImportConfig, report: Reporter | None = None) -> Impor
     return folder_importer.import_folder(source, out, job, report or Silent())
 
 
-def _resolve(chosen: ChosenDataset, report: Reporter | None) -> str:
+def resolve(chosen: ChosenDataset, report: Reporter | None) -> str:
+    """Return the dataset that is meant, and tell which if it was not named.
+
+    Raises:
+        MissingError: If none was named and the workspace has none.
+    """
     if chosen.reference is not None:
         return chosen.reference
     found = newest_dataset(chosen.workspace, kinds=KINDS)
