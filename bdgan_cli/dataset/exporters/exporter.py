@@ -25,12 +25,14 @@ class ExportOptions:
     Attributes:
         polygons: Objects as polygons instead of run lengths.
         panoptic: Panoptic annotations as well.
+        tolerance: How far, in pixels, polygons may leave out points of an outline; 0 keeps every pixel.
         components: Each connected piece of a label is an object of its own; otherwise all pixels of a label are one.
     """
 
     polygons: bool = False
     panoptic: bool = False
     components: bool = False
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from bdgan_cli.dataset.exporters.exporter import Exporter, ExportPlan
 from bdgan_cli.dataset.exporters.folder import FolderExporter
+from bdgan_cli.dataset.exporters.labelme import LabelmeExporter
+from bdgan_cli.dataset.exporters.labelstudio import LabelStudioExporter
+from bdgan_cli.dataset.exporters.yolo import YoloExporter
 from bdgan_cli.errors import UsageError, near_names
 
 
@@ -34,6 +37,9 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "folder": Format(FolderExporter, labels="masks", needs_masks=False),
+    "labelme": Format(LabelmeExporter, options=("tolerance",), needs_masks=False),
+    "labelstudio": Format(LabelStudioExporter, needs_masks=False),
+    "yolo": Format(YoloExporter, options=("tolerance",)),
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bdgan_cli.dataset.exporters.target import MANIFEST
 from bdgan_cli.dataset.importers.coco_file import CocoFile, CocoPicture
-from bdgan_cli.dataset.importers.json_file import load_json
+from bdgan_cli.dataset.importers.json_file import load_json, short
 from bdgan_cli.dataset.importers.regions import Collector, inside
 from bdgan_cli.dataset.interchange.labelme import embedded_picture, parse_labelme
 from bdgan_cli.errors import DataError, MissingError
@@ -18,7 +19,7 @@ _JSON = "json"
 
 
 def read_labelme(source: Path, labels: Sequence[str] | None) -> tuple[CocoFile, list[Path]]:
-    """Read all files of a folder and its subfolders, of which the first one is the split.
+    """Read all files of a folder and its subfolders; the folder of a file names its split, unless it is ``images``.
 
     Args:
         source: The folder.
@@ -30,7 +31,8 @@ def read_labelme(source: Path, labels: Sequence[str] | None) -> tuple[CocoFile, 
     Raises:
         MissingError: If there is no JSON file in it.
     """
-    files = sorted(path for path in source.rglob("*.json") if not _hidden(path.relative_to(source)))
+    ours = source / MANIFEST  # of an export of bdgan
+    files = sorted(path for path in source.rglob("*.json") if path != ours and not _hidden(path.relative_to(source)))
     if not files:
         raise MissingError(f"expected LabelMe's JSON files in {source}, got none", "see bdgan data import labelme -h")
     collector = Collector(labels)
@@ -47,16 +49,15 @@ def read_labelme(source: Path, labels: Sequence[str] | None) -> tuple[CocoFile, 
         except DataError as error:
             collector.add_fault(name, error)
             continue
-        parts = path.relative_to(source).parts
-        split = parts[0] if len(parts) > 1 else ""
+        split = path.parent.name if path.parent != source and path.parent.name != "images" else ""
         number = collector.add_picture(picture, parsed.size_hw, split, {_JSON: name})
         collector.add_regions(number, parsed.shapes)
-        for error in errors:
-            collector.add_fault(name, error, number)
+        for odd in errors:
+            collector.add_fault(name, odd, number)
     return collector.finish(), files
 
 
-def fetch_from(source: Path) -> Any:
+def fetch_from(source: Path) -> Callable[[CocoPicture], bytes]:
     """Return what reads a picture: its file, or where there is none, the one that the JSON carries in itself."""
 
     def fetch(picture: CocoPicture) -> bytes:
@@ -76,16 +77,13 @@ def fetch_from(source: Path) -> Any:
 
 def _picture_name(source: Path, path: Path, image_path: str, content: Any) -> str:
     """Return the picture's path below the source; the stem must be that of the JSON."""
+    name = path.relative_to(source).as_posix()
     if not image_path.strip() or not image_path.isprintable():
-        raise DataError(
-            f"{path.relative_to(source).as_posix()}: expected 'imagePath' to name a file, got {image_path!r}"
-        )
+        raise DataError(f"{name}: expected 'imagePath' to name a file, got {short(image_path)}")
     picture = path.parent / image_path
     if picture.stem != path.stem:
-        raise DataError(
-            f"{path.relative_to(source).as_posix()}: expected a picture of the same stem, got {image_path!r}",
-            "rename the JSON after its picture",
-        )
+        message = f"{name}: expected 'imagePath' to have the same stem, got {short(image_path)}"
+        raise DataError(message, "rename the JSON after its picture")
     return inside(source, picture)
 
 

@@ -47,10 +47,10 @@ def read_labelstudio(file: Path, images: Path, labels: Sequence[str] | None) -> 
         except DataError as error:
             collector.add_fault(file.name, error)
             continue
-        number = collector.add_picture(name, task.size_hw)
+        number = collector.add_picture(name, task.size_hw, task.split)
         collector.add_regions(number, task.regions or [])
-        for error in errors:
-            collector.add_fault(file.name, error, number)
+        for odd in errors:
+            collector.add_fault(file.name, odd, number)
     return collector.finish()
 
 

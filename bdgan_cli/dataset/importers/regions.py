@@ -64,10 +64,8 @@ class Collector:
 def unknown_label(region: Labelled, labels: Sequence[str]) -> DataError:
     """Return the error of a region whose label is none of those expected."""
     known = [*labels, IGNORE, BACKGROUND]
-    return DataError(
-        f"{region.place}: expected a label of {', '.join(known[:8])}, got {region.label!r}",
-        near_names(region.label, known),
-    )
+    message = f"{region.place}: expected a label of {', '.join(known[:8])}, got {region.label!r}"
+    return DataError(message, near_names(region.label, known))
 
 
 def inside(root: Path, path: Path) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
 from bdgan_cli.dataset.fields import as_object
@@ -22,6 +22,7 @@ from bdgan_cli.errors import DataError
 
 KEY_FIELD = "bdgan_key"
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,72}")
 _UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")
 _AREAS = ("brushlabels", "polygonlabels", "labels")
 _OTHER_AREAS = ("rectanglelabels", "ellipselabels", "keypointlabels", "vectorlabels", "bitmasklabels", "magicwand")
@@ -37,6 +38,7 @@ class Task(NamedTuple):
         size_hw: Height and width in pixels; 0 where nothing is drawn.
         regions: In the order of the file; None if nobody has annotated the picture.
         place: Its place in the file, for messages.
+        split: Its split; may be empty.
     """
 
     names: tuple[str, ...]
@@ -44,6 +46,7 @@ class Task(NamedTuple):
     size_hw: tuple[int, int]
     regions: list[Labelled] | None
     place: str
+    split: str = ""
 
 
 def format_task(
@@ -73,6 +76,11 @@ def format_task(
     ]  # fmt: skip
     told = {"model_version": "bdgan", "result": result} if predicted else {"result": result}
     return {"data": {"image": image, KEY_FIELD: key}, "predictions" if predicted else "annotations": [told]}
+
+
+def local_file(path: str) -> str:
+    """Return the address of a file below the folder that Label Studio serves local files from."""
+    return f"/data/local-files/?d={quote(path)}"
 
 
 def format_config(labels: Iterable[str]) -> str:
@@ -142,7 +150,8 @@ def _task(task: Any, place: str, errors: list[DataError]) -> Task:
     if len(sizes) > 1:
         raise DataError(f"{place}: expected one size of the picture, got {sorted(sizes)}")
     size_hw = sizes.pop() if sizes else (0, 0)
-    return Task(names, key if isinstance(key, str) else "", size_hw, None if result is None else regions, place)
+    told = [value if isinstance(value, str) and _PLAIN.fullmatch(value) else "" for value in (key, data.get("split"))]
+    return Task(names, told[0], size_hw, None if result is None else regions, place, told[1])
 
 
 def _names(task: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:

@@ -70,7 +70,8 @@ def format_names(names: Iterable[str], splits: Iterable[tuple[str, str]]) -> str
         names: Names of the classes from 0.
         splits: YOLO's word for each split and the folder of its pictures.
     """
-    content = {"path": ".", **dict(splits), "names": dict(enumerate(names))}
+    # Without "path" loaders start from the folder of this file; a "path" of "." is their own working folder.
+    content = {**dict(splits), "names": dict(enumerate(names))}
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     return text
 
