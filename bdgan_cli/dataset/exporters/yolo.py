@@ -38,7 +38,7 @@ class YoloExporter:
         return Converted(files, agreement=agreement(item.mask, read))
 
     def finish(self, records: Records) -> Iterator[tuple[str, Iterable[bytes]]]:
-        """Yield ``data.yaml``; loaders insist on train and val, so a missing one names the pictures of the first split."""
+        """Yield ``data.yaml``; loaders insist on train and val: a missing one names the pictures of the first split."""
         folders = {split: in_split("images", split, "") for split in self.plan.splits}
         for needed in _NEEDED:
             folders.setdefault(needed, next(iter(folders.values())))
