@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bdgan_cli.imagenet import imagenet_classes
 from bdgan_cli.shapes.world import CLASS_NAMES
 from bdgan_cli.tasks.registry import find_task, task_names
+from tools import make_mc128
 
 # Supplement, Table 2, and the classes behind it in the released code.
 PAPER = [
@@ -84,3 +87,59 @@ def test_a_task_is_plain_data(name: str) -> None:
     told = task.to_json()
     assert told["label_names"] == list(task.label_names)
     assert sorted({*told["labels"].values()}) == list(range(1, task.labels_count))
+
+
+MC128 = find_task("mc128")
+WORDNET = Path("/usr/share/wordnet")
+
+
+def test_mc128_partitions_the_synsets_of_mc992() -> None:
+    assert (MC128.labels_count, MC128.classes_count) == (128, 991)
+    assert MC128.labels.keys() == find_task("mc992").labels.keys()
+    sizes = [len(MC128.classes_of(label)) for label in range(1, 128)]
+    assert (sum(sizes), min(sizes), max(sizes)) == (991, 3, 27)
+    first = [min(ids_of("mc128", label)) for label in range(1, 128)]
+    assert first == sorted(first)
+    assert MC128.published == find_task("mc992").published
+
+
+@pytest.mark.parametrize(
+    ("index", "name"),
+    [(0, "teleost fish"), (179, "other terrier"), (196, "schnauzer"), (294, "other carnivore"), (817, "car"),
+     (963, "nutriment"), (985, "other organism"), (999, "other matter")],
+)  # fmt: skip
+def test_mc128_groups_what_belongs_together(index: int, name: str) -> None:
+    assert MC128.label_names[MC128.labels[WNID[index]]] == name
+
+
+def test_mc128_says_whose_it_is() -> None:
+    assert "bdgan's own" in MC128.note
+    assert "never published" in MC128.note
+
+
+@pytest.mark.skipif(not (WORDNET / "data.noun").is_file(), reason="needs WordNet 3.0: apt-get install wordnet-base")
+def test_mc128_is_what_its_script_writes() -> None:
+    assert make_mc128.render(make_mc128.WordNet(WORDNET / "data.noun")) == make_mc128.TABLE.read_text()
+
+
+def test_dividing_into_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree by hand: 1 has 2 (four classes) and 3 (three); 2 has 20 (two classes) and two classes of its own."""
+    paths = [(1, 2, 20, 200), (1, 2, 20, 201), (1, 2, 202), (1, 2, 203), (1, 3, 300), (1, 3, 301), (1, 3, 302)]
+
+    def groups(count: int, least: int) -> list[tuple[int, list[int]]]:
+        monkeypatch.setattr(make_mc128, "GROUPS", count)
+        monkeypatch.setattr(make_mc128, "LEAST_CLASSES", least)
+        return sorted((group.hypernym, [path[-1] for path in group.paths]) for group in make_mc128.partition(paths))
+
+    assert groups(1, 1) == [(1, [path[-1] for path in paths])]
+    assert groups(2, 1) == [(2, [200, 201, 202, 203]), (3, [300, 301, 302])]
+    assert groups(3, 1) == [(2, [202, 203]), (3, [300, 301, 302]), (20, [200, 201])]
+    # Of one class nothing can be taken if two must stay on either side.
+    assert groups(3, 2) == groups(3, 1)
+    with pytest.raises(ValueError, match="empty"):
+        groups(4, 2)
+    assert groups(4, 1) == [(2, [202, 203]), (3, [301, 302]), (20, [200, 201]), (300, [300])]
+
+
+def test_ranges() -> None:
+    assert make_mc128.as_ranges([1, 2, 3, 5, 8, 9]) == ["1-3", "5", "8-9"]

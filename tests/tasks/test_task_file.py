@@ -36,7 +36,7 @@ def test_a_file_of_a_user(tmp_path: Path) -> None:
     task = find_task(str(tmp_path / "pets.toml"))
     assert (task.name, task.title, task.domain, task.note) == ("pets", "Pets", "imagenet", "Ours.")
     assert task.label_names == ("background", "hunting dog", "cat", "other")
-    dogs, cats = ["n02085620", "n02085782", "n02085936", "n02088094"], ["n02123045", "n02123159"]
+    dogs, cats = ["n02085620", "n02085782", "n02085936", "n02088094"], ["n02123045", "n02123159", "n02123394"]
     assert task.classes_of(1) == dogs
     assert task.labels == {**dict.fromkeys(dogs, 1), **dict.fromkeys(cats, 2), "*": 3}
     assert (task.aliases, task.coco_ids, task.published) == ({"cat": ("Katze",)}, {"cat": 17}, {"train": 3})
