@@ -1,4 +1,4 @@
-"""A workspace and what lies in it: datasets under ``datasets/``, trained heads under ``heads/``.
+"""A workspace and what lies in it: ``datasets/``, trained ``heads/``, ``annotations/`` that people work on.
 
 Commands that are not told what to work on take the newest fitting thing and say which.
 """
@@ -24,6 +24,11 @@ def dataset_folder(workspace: Path, name: str) -> Path:
 def head_folder(workspace: Path, name: str) -> Path:
     """Return where the head of that name lies or will lie."""
     return workspace / "heads" / _checked(name)
+
+
+def annotations_folder(workspace: Path, name: str) -> Path:
+    """Return where the plan of annotation of that name lies or will lie."""
+    return workspace / "annotations" / _checked(name)
 
 
 def newest_dataset(workspace: Path, kinds: Iterable[str], generator: str | None = None) -> Path:
@@ -53,7 +58,7 @@ def _way_to(kinds: tuple[str, ...], generator: str | None) -> str:
         return "make one: bdgan sample --per-class 5 --exact-labels"
     if generator.startswith("biggan"):
         return "import the released annotations: bdgan data import bigdatasetgan DIR"
-    return f"sample pictures (bdgan sample --gen {generator} --no-labels), annotate and import them: bdgan data --help"
+    return f"annotate pictures: bdgan annotate plan --gen {generator}"
 
 
 def newest_head(workspace: Path, generator: str) -> Path:
