@@ -1,4 +1,4 @@
-"""Masks of every kind for property-based tests: holes, single pixels, borders, empty, full, many pieces, many labels."""
+"""Masks of every kind for property-based tests: holes, pixels, borders, empty, full, many pieces, many labels."""
 
 from __future__ import annotations
 

@@ -16,6 +16,11 @@ from bdgan_cli.errors import DataError
 
 _CLASS = re.compile(r"\d{1,9}")
 _BOX_NUMBERS = 4
+_DEEPEST = 20
+_OPENING = (
+    yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken,
+)  # fmt: skip
+_CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 _MOST_YAML_BYTES = 1 << 20
 
 
@@ -85,9 +90,7 @@ def parse_names(data: bytes, where: str) -> list[str]:
     if len(data) > _MOST_YAML_BYTES:
         raise DataError(f"{where}: expected a small file, got {len(data)} bytes")
     try:
-        # Names that stand for other parts may multiply a small file to any size.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(data)):
-            raise DataError(f"{where}: expected plain YAML, got aliases (*name)")
+        _refuse_bombs(data, where)
         content: Any = yaml.safe_load(data)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -102,6 +105,17 @@ def parse_names(data: bytes, where: str) -> list[str]:
     if len(set(names)) < len(names):
         raise DataError(f"{where}: expected each name once, got {short(names)}")
     return names
+
+
+def _refuse_bombs(data: bytes, where: str) -> None:
+    """Refuse aliases, which may multiply a small file to any size, and nesting, which takes the parser minutes."""
+    depth = 0
+    for token in yaml.scan(data):
+        if isinstance(token, yaml.AliasToken):
+            raise DataError(f"{where}: expected plain YAML, got aliases (*name)")
+        depth += isinstance(token, _OPENING) - isinstance(token, _CLOSING)
+        if depth > _DEEPEST:
+            raise DataError(f"{where}: expected YAML nested up to {_DEEPEST} times, got more")
 
 
 def _is_name(value: Any) -> bool:
