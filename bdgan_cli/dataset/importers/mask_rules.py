@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bdgan_cli.dataset.codecs import PNG_SIGNATURE, decode_raw, png_chunks
+from bdgan_cli.dataset.codecs import PNG_SIGNATURE, decode_raw
 from bdgan_cli.dataset.masks import check_mask, distinct_values, ignore_value
+from bdgan_cli.dataset.palette import GREY, PALETTE, indices_as_grey
 from bdgan_cli.dataset.schema import IGNORE_LABEL
 from bdgan_cli.errors import DataError, UsageError
 
-_GREY, _PALETTE = 0, 3
 _ENTRY = re.compile(r"(?:#([0-9a-f]{6})|(\d{1,5}))=(\d{1,3})")
 # A colour 0xRRGGBB and a grey value can be the same number: colours lie above all greys.
 _COLOUR = 1 << 24
@@ -97,26 +95,16 @@ def _read_values(data: bytes, where: str) -> tuple[NDArray[Any], str]:
     if not data.startswith(PNG_SIGNATURE) or len(data) < 33:
         raise DataError(f"{where}: expected a PNG mask, got another kind of file ({len(data)} bytes)")
     depth, colour_type = data[24], data[25]
-    if colour_type == _PALETTE:
+    if colour_type == PALETTE:
         levels = (1 << depth) - 1
-        return decode_raw(_as_grey(data, where), where) // (255 // levels), "palette"
+        return decode_raw(indices_as_grey(data, where), where) // (255 // levels), "palette"
     pixels = decode_raw(data, where)
-    if colour_type == _GREY:
+    if colour_type == GREY:
         return pixels, "grey"
     if pixels.dtype != np.uint8:
         raise DataError(f"{where}: expected a mask of 8 bits per channel, got {pixels.shape[2]} channels of 16")
     blue, green, red = (pixels[..., channel].astype(np.int64) for channel in range(3))
     return _COLOUR + (red << 16) + (green << 8) + blue, "colour"
-
-
-def _as_grey(data: bytes, where: str) -> bytes:
-    """Rewrite a palette PNG as grey, so that decoding gives the indices instead of the colours."""
-    parts = [PNG_SIGNATURE]
-    for name, content in png_chunks(data, where):
-        if name in (b"IHDR", b"IDAT", b"IEND"):
-            body = name + (content[:9] + bytes([_GREY]) + content[10:] if name == b"IHDR" else content)
-            parts += [struct.pack(">I", len(content)), body, struct.pack(">I", zlib.crc32(body))]
-    return b"".join(parts)
 
 
 def _apply(values: NDArray[Any], mapping: Mapping[int, int], where: str) -> NDArray[np.uint8]:
