@@ -24,12 +24,15 @@ EPILOG = "Example: bdgan data export my-dataset@clean --to folder pairs --splits
 def export(
     dataset: Annotated[str, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
-    to: Annotated[str, typer.Option("--to", help="Format: 'folder'.")],
+    to: Annotated[str, typer.Option("--to", help="Format: 'folder', 'coco', 'voc', 'cvat', 'mmseg', 'detectron2', 'huggingface'.")],
     splits: Annotated[
         str | None,
         typer.Option("--splits", help="Draw splits by class, 'train=0.8,val=0.2'; default: the dataset's own."),
     ] = None,
     split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Draws other splits.")] = 0,
+    task: Annotated[
+        str | None, typer.Option("--task", help="Labels and classes of a task: a name, or a .toml file of your own.")
+    ] = None,
     labels: Annotated[
         str | None,
         typer.Option("--labels", help="Mask values: 'masks' as they are, 'classes' by class; default: the format's."),
@@ -61,6 +64,7 @@ def export(
         dataset=ChosenDataset(dataset, workspace),
         splits=splits,
         split_seed=split_seed,
+        task=task,
         labels=labels,
         images=images,
         options=ExportOptions(polygons, panoptic, components),

@@ -38,7 +38,7 @@ class {cls}(BaseSegDataset):
         )
 '''
 
-_CONFIG = """# The data of {name} for MMSegmentation 1.x: name this file in _base_ of a config, with its folder on PYTHONPATH.
+_CONFIG = """# The data of {name} for MMSegmentation 1.x: name this file in _base_, and have its folder on PYTHONPATH.
 # The model needs num_classes = {count}.
 custom_imports = dict(imports=["{module}_dataset"], allow_failed_imports=False)
 dataset_type = "{cls}"
