@@ -24,7 +24,9 @@ EPILOG = "Example: bdgan data export my-dataset@clean --to folder pairs --splits
 def export(
     dataset: Annotated[str, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
-    to: Annotated[str, typer.Option("--to", help="Format: 'folder', 'coco', 'voc', 'cvat', 'mmseg', 'detectron2', 'huggingface'.")],
+    to: Annotated[
+        str, typer.Option("--to", help="Format: 'folder', 'coco', 'voc', 'cvat', 'mmseg', 'detectron2', 'huggingface'.")
+    ],
     splits: Annotated[
         str | None,
         typer.Option("--splits", help="Draw splits by class, 'train=0.8,val=0.2'; default: the dataset's own."),

@@ -29,6 +29,15 @@ from bdgan_cli.workflows.export_result import ExportResult
 from tests.conftest import RunCli
 from tests.dataset.builders import contents, make_info, make_sample, write_all
 
+TASK = """
+[labels]
+a = "one"
+b = "two"
+c = "three"
+d = "four"
+e = "star"
+"""
+
 
 @pytest.fixture(autouse=True)
 def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:

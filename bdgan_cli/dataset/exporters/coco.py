@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bdgan_cli.dataset.exporters.coco_panoptic import PanopticPart
 from bdgan_cli.dataset.exporters.exporter import Converted, ExportPlan, Item, Record, Records, in_split
@@ -69,22 +68,20 @@ class CocoExporter:
 
     def _annotations(self, item: Item) -> tuple[list[Record], float | None]:
         assert item.mask is not None, "the format needs masks, so the driver refuses samples without"
-        annotations, agreements = [], []
+        annotations: list[Record] = []
+        agreements: list[float] = []
+        segmentation: Any
         for region in regions(item.mask, self.plan.options.components):
-            segmentation: Any = encode_rle(region.pixels)
             if self.plan.options.polygons:
-                polygons = [ring.reshape(-1) for ring in outline_polygons(region.pixels)]
-                agreements.append(
-                    _iou(
-                        fill_polygons([polygon.astype(np.float64) for polygon in polygons], item.size_hw), region.pixels
-                    )
-                )
-                segmentation = [polygon.tolist() for polygon in polygons]
+                segmentation, agreement = _polygons(region)
+                agreements.append(agreement)
+            else:
+                segmentation = encode_rle(region.pixels(item.size_hw))
             annotations.append(self._annotation(item, region, segmentation, crowd=False))
         ignored = ignored_region(item.mask)
         if ignored is not None:
             crowd = ignored._replace(label=main_label(item.mask))
-            annotations.append(self._annotation(item, crowd, encode_rle(crowd.pixels), crowd=True))
+            annotations.append(self._annotation(item, crowd, encode_rle(crowd.pixels(item.size_hw)), crowd=True))
         return annotations, float(np.mean(agreements)) if agreements else None
 
     def _annotation(self, item: Item, region: Region, segmentation: Any, *, crowd: bool) -> Record:
@@ -125,5 +122,9 @@ class CocoExporter:
         return {"description": info.name, "provenance": info.provenance, "version": "1.0"}
 
 
-def _iou(one: NDArray[np.bool_], two: NDArray[np.bool_]) -> float:
-    return int(np.count_nonzero(one & two)) / max(int(np.count_nonzero(one | two)), 1)
+def _polygons(region: Region) -> tuple[list[list[int]], float]:
+    """Return an object's polygons, and the IoU of what COCO's fill makes of them with the object."""
+    rings = outline_polygons(region.crop)
+    filled = fill_polygons([ring.reshape(-1).astype(np.float64) for ring in rings], region.crop.shape)
+    both, either = int(np.count_nonzero(filled & region.crop)), int(np.count_nonzero(filled | region.crop))
+    return [(ring + region.bbox[:2]).reshape(-1).tolist() for ring in rings], both / either

@@ -31,7 +31,7 @@ class PanopticPart:
         ids: NDArray[np.uint32] = np.zeros(item.size_hw, np.uint32)
         segments = []
         for number, region in enumerate(regions(item.mask, self.plan.options.components), 1):
-            ids[region.pixels] = number
+            region.paint(ids, number)
             segments.append(_segment(number, self.plan.category_ids[region.label - 1], region))
         ground = item.mask == 0
         if ground.any():

@@ -17,15 +17,26 @@ class Region(NamedTuple):
 
     Attributes:
         label: Its label, from 1.
-        pixels: (H, W) bool.
+        crop: (height, width) bool, its pixels in its box: there may be thousands of objects, so no more is kept.
         area_px: Number of its pixels.
         bbox: Tight box x, y, width, height in pixels.
     """
 
     label: int
-    pixels: NDArray[np.bool_]
+    crop: NDArray[np.bool_]
     area_px: int
     bbox: tuple[int, int, int, int]
+
+    def paint(self, canvas: NDArray[Any], value: int) -> None:
+        """Set its pixels in an array of the picture's size."""
+        x, y, width, height = self.bbox
+        canvas[y : y + height, x : x + width][self.crop] = value
+
+    def pixels(self, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return its pixels in the whole picture, (H, W) bool."""
+        canvas = np.zeros(size_hw, np.bool_)
+        self.paint(canvas, True)
+        return canvas
 
 
 def regions(mask: NDArray[Any], components: bool) -> Iterator[Region]:
@@ -42,9 +53,10 @@ def regions(mask: NDArray[Any], components: bool) -> Iterator[Region]:
         if not components:
             yield _region(label, inside)
             continue
-        count, pieces = cv2.connectedComponents(inside.astype(np.uint8), connectivity=8)
+        count, pieces, boxes, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
         for piece in range(1, count):
-            yield _region(label, pieces == piece)
+            x, y, width, height, area = boxes[piece].tolist()
+            yield Region(label, pieces[y : y + height, x : x + width] == piece, area, (x, y, width, height))
 
 
 def ignored_region(mask: NDArray[Any]) -> Region | None:
@@ -62,5 +74,5 @@ def main_label(mask: NDArray[Any]) -> int:
 def _region(label: int, pixels: NDArray[Any]) -> Region:
     rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
     x, y = int(columns[0]), int(rows[0])
-    box = (x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1)
-    return Region(label, pixels.astype(np.bool_, copy=False), int(np.count_nonzero(pixels)), box)
+    crop = pixels[y : rows[-1] + 1, x : columns[-1] + 1].astype(np.bool_, copy=False)
+    return Region(label, crop, int(np.count_nonzero(crop)), (x, y, crop.shape[1], crop.shape[0]))

@@ -73,11 +73,10 @@ def build_cvat(plan: ExportPlan) -> Exporter:
 def _numbers(mask: NDArray[Any], objects: list[Region]) -> NDArray[np.uint8]:
     """Number the objects from 1, the largest ones first where there are more than numbers; those left over are void."""
     numbers = np.where(mask == IGNORE_LABEL, np.uint8(IGNORE_LABEL), np.uint8(0))
-    kept = sorted(sorted(objects, key=lambda region: -region.area_px)[:MOST_LABELS], key=objects.index)
-    for region in objects:
-        numbers[region.pixels] = IGNORE_LABEL
-    for number, region in enumerate(kept, 1):
-        numbers[region.pixels] = number
+    largest = sorted(range(len(objects)), key=lambda place: -objects[place].area_px)[:MOST_LABELS]
+    number_of = {place: number for number, place in enumerate(sorted(largest), 1)}
+    for place, region in enumerate(objects):
+        region.paint(numbers, number_of.get(place, IGNORE_LABEL))
     return numbers
 
 
