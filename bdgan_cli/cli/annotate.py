@@ -15,8 +15,11 @@ from bdgan_cli.cli.options import (
     DeviceOption,
     DryRunOption,
     GenOption,
+    ImportOutOption,
     JsonOption,
+    MaskMapOption,
     QuietOption,
+    SkipOddOption,
     WorkspaceOption,
 )
 
@@ -48,7 +51,10 @@ def plan(
     select: Annotated[str | None, typer.Option(help=_SELECT_HELP)] = None,
     tool: Annotated[str, typer.Option("--for", help="Tool: 'labelme', 'labelstudio', 'folder'.")] = "labelme",
     labels: Annotated[
-        str | None, typer.Option("--labels", help="Names of the labels 1, 2, ...; default: the head's, or 'object'.")
+        str | None,
+        typer.Option(
+            "--labels", help="Names of the mask values 0, 1, ...; default: the head's, or 'background,object'."
+        ),
     ] = None,
     head: Annotated[
         str, typer.Option(help="Head that guesses the masks: 'auto' for the newest if there is one, 'none', or a name.")
@@ -104,16 +110,12 @@ def collect(
     result: Annotated[
         Path | None, typer.Argument(metavar="RESULT", help="What the tool wrote; default: the folder handed out.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
-    mask_map: Annotated[
-        str | None, typer.Option("--mask-map", help="What values of painted masks mean: 0=0,255=1 or '#ff0000=1,...'.")
-    ] = None,
+    out: ImportOutOption = None,
+    mask_map: MaskMapOption = None,
     accept_unchanged: Annotated[
         bool, typer.Option("--accept-unchanged", help="Take guesses that nobody has changed as right.")
     ] = False,
-    skip_odd: Annotated[
-        bool, typer.Option("--skip-odd", help="Leave out pictures with something odd, and collect the rest.")
-    ] = False,
+    skip_odd: SkipOddOption = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,

@@ -20,16 +20,23 @@ from bdgan_cli.cli.options import (
 
 EPILOG = "Example: bdgan data export my-dataset@clean --to folder pairs --splits train=0.8,val=0.2"
 
+TO_HELP = (
+    "Format: 'folder', 'coco', 'voc', 'cvat', 'mmseg', 'detectron2', 'huggingface', 'yolo', 'labelme' or 'labelstudio'."
+)
+
 
 def export(
     dataset: Annotated[str, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
-    to: Annotated[str, typer.Option("--to", help="Format: 'folder', 'labelme', 'labelstudio', 'yolo'.")],
+    to: Annotated[str, typer.Option("--to", help=TO_HELP)],
     splits: Annotated[
         str | None,
         typer.Option("--splits", help="Draw splits by class, 'train=0.8,val=0.2'; default: the dataset's own."),
     ] = None,
     split_seed: Annotated[int, typer.Option("--split-seed", min=0, help="Draws other splits.")] = 0,
+    task: Annotated[
+        str | None, typer.Option("--task", help="Labels and classes of a task: a name, or a .toml file of your own.")
+    ] = None,
     labels: Annotated[
         str | None,
         typer.Option("--labels", help="Mask values: 'masks' as they are, 'classes' by class; default: the format's."),
@@ -65,6 +72,7 @@ def export(
         dataset=ChosenDataset(dataset, workspace),
         splits=splits,
         split_seed=split_seed,
+        task=task,
         labels=labels,
         images=images,
         options=ExportOptions(polygons, panoptic, components, tolerance),

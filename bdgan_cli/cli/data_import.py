@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bdgan_cli.cli import data_import_masks as masks
 from bdgan_cli.cli import data_import_tools as tools
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.import_result import INVALID_DATA, SHOWN_FAULTS, show_import
@@ -14,29 +15,39 @@ from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
     DeviceOption,
     DryRunOption,
+    ImportOutOption,
     JsonOption,
+    LicenceOption,
+    MaskMapOption,
     OverwriteOption,
+    ProvenanceOption,
     QuietOption,
     WorkspaceOption,
 )
 from bdgan_cli.errors import DataError
 
 import_app = typer.Typer(help="Bring in data of other layouts.", no_args_is_help=True)
+import_app.command("voc", epilog="Example: bdgan data import voc VOC2012 --dry-run")(masks.import_voc)
+import_app.command("cvat", epilog="Example: bdgan data import cvat unpacked --images frames")(masks.import_cvat)
+import_app.command("huggingface", epilog="Example: bdgan data import huggingface my-dataset --mask-column annotation")(
+    masks.import_huggingface
+)
+import_app.command("webdataset", epilog="Example: bdgan data import webdataset shards --mask-extension seg.png")(
+    masks.import_webdataset
+)
 
 
 @import_app.command("folder", epilog="Example: bdgan data import folder photos --mask-map 0=0,255=1 --dry-run")
 def import_folder(
     source: Annotated[Path, typer.Argument(help="Folder with images/[SPLIT/]ID.* and masks/[SPLIT/]ID.png.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
-    mask_map: Annotated[
-        str | None, typer.Option("--mask-map", help="What mask values mean: 0=0,255=1 or '#ff0000=1,#000000=0'.")
-    ] = None,
+    out: ImportOutOption = None,
+    mask_map: MaskMapOption = None,
     labels: Annotated[str, typer.Option("--labels", help="Names of the mask values 0, 1, ...")] = "background,object",
     resize_masks: Annotated[
         bool, typer.Option("--resize-masks", help="Bring masks to the image's size, by nearest neighbour.")
     ] = False,
-    licence: Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")] = "",
-    provenance: Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")] = None,
+    licence: LicenceOption = "",
+    provenance: ProvenanceOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     dry_run: DryRunOption = False,
     overwrite: OverwriteOption = False,
@@ -63,7 +74,7 @@ def import_folder(
 def import_coco(
     annotations: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file of COCO instances.")],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the pictures.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    out: ImportOutOption = None,
     mode: Annotated[
         str,
         typer.Option(
@@ -80,8 +91,8 @@ def import_coco(
         str, typer.Option("--crowd", help="What crowd regions become: 'ignore' (255), 'object' or 'drop'.")
     ] = "ignore",
     split: Annotated[str, typer.Option("--split", help="Name of the samples' split, such as train.")] = "",
-    licence: Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")] = "",
-    provenance: Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")] = None,
+    licence: LicenceOption = "",
+    provenance: ProvenanceOption = None,
     skip_odd: Annotated[
         bool, typer.Option("--skip-odd", help="Leave out pictures with something odd, and import the rest.")
     ] = False,
@@ -108,7 +119,7 @@ def import_coco(
 @import_app.command("bigdatasetgan", epilog="Example: bdgan data import bigdatasetgan data --dry-run")
 def import_bigdatasetgan(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the released annotations/ and latents/.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    out: ImportOutOption = None,
     generator: Annotated[str, typer.Option("--generator", help="Generator that made the pictures.")] = "biggan-512",
     skip_odd: Annotated[
         bool, typer.Option("--skip-odd", help="Leave out files that are unpaired or odd, and import the rest.")
@@ -150,7 +161,7 @@ def import_bigdatasetgan(
 
 for _name, _command, _source in (
     ("yolo", tools.import_yolo, "street --mode semantic --dry-run"),
-    ("labelme", tools.import_labelme, "photos --labels cat,dog --dry-run"),
+    ("labelme", tools.import_labelme, "photos --labels background,cat,dog --dry-run"),
     ("labelstudio", tools.import_labelstudio, "project-1.json --images photos --dry-run"),
 ):
     import_app.command(_name, epilog=f"Example: bdgan data import {_name} {_source}")(_command)

@@ -12,13 +12,17 @@ from bdgan_cli.cli.import_result import show_import
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
     DryRunOption,
+    ImportOutOption,
     JsonOption,
+    LicenceOption,
+    MaskLabelsOption,
     OverwriteOption,
+    ProvenanceOption,
     QuietOption,
+    SkipOddOption,
     WorkspaceOption,
 )
 
-OutOption = Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")]
 ModeOption = Annotated[
     str,
     typer.Option(
@@ -27,24 +31,16 @@ ModeOption = Annotated[
         "('foreground') or one per label ('semantic') in its mask.",
     ),
 ]
-LabelsOption = Annotated[
-    str | None, typer.Option("--labels", help="Names of the labels 1, 2, ...; default: those found, by name.")
-]
 CategoriesOption = Annotated[str, typer.Option("--categories", help="'all', or names and ids of labels to take.")]
 MinAreaOption = Annotated[
     int, typer.Option("--min-area", min=1, metavar="PX", help="Regions with fewer pixels become 255 (ignore).")
 ]
 SplitOption = Annotated[str, typer.Option("--split", help="Split of samples whose folder names none.")]
-LicenceOption = Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")]
-ProvenanceOption = Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")]
-SkipOddOption = Annotated[
-    bool, typer.Option("--skip-odd", help="Leave out pictures with something odd, and import the rest.")
-]
 
 
 def import_yolo(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with data.yaml, images/ and labels/.")],
-    out: OutOption = None,
+    out: ImportOutOption = None,
     mode: ModeOption = "classes",
     categories: CategoriesOption = "all",
     min_area: MinAreaOption = 1,
@@ -73,9 +69,9 @@ def import_yolo(
 
 def import_labelme(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with LabelMe's JSON files and the pictures.")],
-    out: OutOption = None,
+    out: ImportOutOption = None,
     mode: ModeOption = "classes",
-    labels: LabelsOption = None,
+    labels: MaskLabelsOption = None,
     categories: CategoriesOption = "all",
     min_area: MinAreaOption = 1,
     split: SplitOption = "",
@@ -105,9 +101,9 @@ def import_labelme(
 def import_labelstudio(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="Export of Label Studio as JSON.")],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the pictures.")],
-    out: OutOption = None,
+    out: ImportOutOption = None,
     mode: ModeOption = "classes",
-    labels: LabelsOption = None,
+    labels: MaskLabelsOption = None,
     categories: CategoriesOption = "all",
     min_area: MinAreaOption = 1,
     split: SplitOption = "",

@@ -42,7 +42,7 @@ from bdgan_cli.workflows.annotation_plan import (
     write_plan,
 )
 from bdgan_cli.workflows.draw_rules import ASK_NOTHING, DrawOptions
-from bdgan_cli.workflows.import_tools import split_labels
+from bdgan_cli.workflows.import_job import parse_labels
 from bdgan_cli.workflows.model_choice import choose_generator
 from bdgan_cli.workflows.sample import SampleConfig, sample
 
@@ -62,7 +62,7 @@ class PlanConfig:
         candidates: Samples of each class to choose from; by default eight times as many, for ``random`` as many.
         select: One of :data:`SELECTIONS`; by default ``active`` if there is a head and ``random`` otherwise.
         tool: A name in the table of annotation tools.
-        labels: Names of the labels 1, 2, ..., with commas; by default the head's, or ``object``.
+        labels: Names of the mask values 0, 1, ..., with commas; by default the head's, or ``background,object``.
         head: Name or path of a head; ``auto`` takes the newest if there is one, ``none`` takes none.
         draw: How samples are drawn.
         seed: Names the random stream; another than that of sampled datasets gives other pictures.
@@ -187,8 +187,7 @@ def _settle_select(config: PlanConfig, head: Path | None) -> str:
 def _settle_labels(config: PlanConfig, head: Path | None) -> tuple[str, ...]:
     """Return the names of the mask values, and refuse a head that has others."""
     known = read_card(head).named_labels if head else ("background", "object")
-    asked = split_labels(config.labels)
-    labels = known if asked is None else (known[0], *asked)
+    labels = parse_labels(config.labels) or known
     if head and labels != known:
         message = f"--labels {config.labels}: the head {head.name} has the labels {', '.join(known[1:])}"
         raise UsageError(message, "--head none")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from bdgan_cli.atomic import folder_lock
 from bdgan_cli.dataset.exporters.exporter import ExportOptions
-from bdgan_cli.dataset.exporters.labels import LabelSpace
 from bdgan_cli.dataset.exporters.target import Target, read_manifest
 from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.progress import Reporter, Silent
@@ -28,6 +27,7 @@ class ExportConfig:
         dataset: Which dataset or view.
         splits: ``train=0.8,val=0.2``: drawn anew; None keeps the dataset's own.
         split_seed: Names the draw.
+        task: A task's name, or the path of its file: its classes alone go out, with its labels.
         labels: ``masks`` or ``classes``: what mask values mean; None takes what the format is used to.
         images: ``keep``, ``jpg`` (quality 95) or ``png``; None takes what the format is used to.
         options: What only some formats can do.
@@ -42,6 +42,7 @@ class ExportConfig:
     dataset: ChosenDataset = field(default_factory=ChosenDataset)
     splits: str | None = None
     split_seed: int = 0
+    task: str | None = None
     labels: str | None = None
     images: str | None = None
     options: ExportOptions = field(default_factory=ExportOptions)
@@ -51,7 +52,7 @@ class ExportConfig:
     overwrite: bool = False
 
 
-def export(config: ExportConfig, report: Reporter | None = None, labels: LabelSpace | None = None) -> ExportResult:
+def export(config: ExportConfig, report: Reporter | None = None) -> ExportResult:
     """Write a dataset or view in another layout.
 
     An export that was interrupted goes on when it is started again, and ends with the same bytes.
@@ -59,7 +60,6 @@ def export(config: ExportConfig, report: Reporter | None = None, labels: LabelSp
     Args:
         config: What to export and how.
         report: Where notes and progress go.
-        labels: Labels in place of those that ``config.labels`` chooses.
 
     Raises:
         MissingError: If there is no dataset.
@@ -70,7 +70,7 @@ def export(config: ExportConfig, report: Reporter | None = None, labels: LabelSp
     started = time.monotonic()
     report = report or Silent()
     dataset = open_dataset(resolve(config.dataset, report))
-    job = make_job(config, dataset, labels)
+    job = make_job(config, dataset)
     read_manifest(config.out)  # a folder of something else is refused on a dry run, too
     if config.dry_run:
         return _result(job, config, Loss(), started)

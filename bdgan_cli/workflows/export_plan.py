@@ -17,9 +17,11 @@ from bdgan_cli.dataset.exporters.exporter import Exporter, ExportOptions, Export
 from bdgan_cli.dataset.exporters.labels import MEANINGS, LabelSpace, choose_labels
 from bdgan_cli.dataset.exporters.registry import Format, find_format
 from bdgan_cli.dataset.reader import Dataset
-from bdgan_cli.dataset.schema import ClassEntry, check_key
+from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo, check_key
 from bdgan_cli.dataset.splits import check_split, draw_splits, parse_fractions
 from bdgan_cli.errors import DataError, UsageError, near_names
+from bdgan_cli.tasks.label_map import LabelMap
+from bdgan_cli.tasks.registry import find_task
 
 if TYPE_CHECKING:
     from bdgan_cli.workflows.export import ExportConfig
@@ -90,7 +92,7 @@ class Job:
         return rows
 
 
-def make_job(config: ExportConfig, dataset: Dataset, labels: LabelSpace | None) -> Job:
+def make_job(config: ExportConfig, dataset: Dataset) -> Job:
     """Plan an export.
 
     Raises:
@@ -99,7 +101,7 @@ def make_job(config: ExportConfig, dataset: Dataset, labels: LabelSpace | None) 
     """
     form = find_format(config.to)
     _check_options(config, form)
-    labels = labels or choose_labels(dataset.info, config.labels or form.labels)
+    labels = _labels(config, form, dataset.info)
     _check_labels(config, form, labels)
     table = dataset.table
     taken = np.array([labels.takes(class_id) for class_id in table["class_id"].to_pylist()], np.bool_)
@@ -120,6 +122,16 @@ def make_job(config: ExportConfig, dataset: Dataset, labels: LabelSpace | None) 
     )
     content = _content(config, dataset, plan, images, order)
     return Job(dataset, form.build(plan), plan, labels, images, order, parts, len(table) - len(rows), content)
+
+
+def _labels(config: ExportConfig, form: Format, info: DatasetInfo) -> LabelSpace:
+    if config.task is None:
+        return choose_labels(info, config.labels or form.labels)
+    if config.labels is not None:
+        raise UsageError("--labels and --task both say what mask values mean", "give one of them")
+    task = find_task(config.task)
+    mapped = LabelMap.bind(task, info)
+    return LabelSpace(task.label_names, mapped.apply, mapped.takes, task.coco_ids)
 
 
 def _check_options(config: ExportConfig, form: Format) -> None:

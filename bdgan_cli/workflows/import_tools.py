@@ -19,6 +19,7 @@ from bdgan_cli.dataset.writer import refuse_foreign_folder
 from bdgan_cli.errors import MissingError, UsageError, near_names
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runs import dataset_folder
+from bdgan_cli.workflows.import_job import parse_labels
 
 TITLES = {"yolo": "YOLO", "labelme": "LabelMe", "labelstudio": "Label Studio"}
 
@@ -34,7 +35,7 @@ class ImportToolConfig:
         out: The dataset's folder; None names it after the source, in the workspace.
         workspace: Where datasets are kept.
         mode: As for COCO: ``classes``, ``instances``, ``foreground`` or ``semantic``.
-        labels: Names of the labels 1, 2, ..., with commas; None takes YOLO's own, else those that occur, by name.
+        labels: Names of the mask values 0, 1, ..., with commas; None takes YOLO's own, else those that occur, by name.
         categories: Names or ids of the labels to take, with commas; ``all`` takes all.
         min_area_px: Regions with fewer pixels become ignored pixels.
         split: Name of the split of samples whose source names none; may be empty.
@@ -99,22 +100,9 @@ def import_tool(config: ImportToolConfig, report: Reporter | None = None) -> Coc
     return import_annotated(annotated, files, out, job, report)
 
 
-def split_labels(text: str | None) -> list[str] | None:
-    """Read ``eye,mouth``; None stays None.
-
-    Raises:
-        UsageError: If a name is empty or there twice.
-    """
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",")]
-    if not all(names) or len(set(names)) < len(names):
-        raise UsageError(f"expected names with commas, each once, got {text!r}", "for example --labels eye,mouth")
-    return names
-
-
 def _read(config: ImportToolConfig, source: Path, rule: MaskRule) -> tuple[CocoSource, list[Path]]:
-    labels = split_labels(config.labels)
+    named = parse_labels(config.labels)
+    labels = None if named is None else named[1:]
     if config.tool == "labelstudio":
         coco = read_labelstudio(source, config.images.resolve(), labels)
         return CocoSource(config.images.resolve(), coco, rule, config.categories), [source]

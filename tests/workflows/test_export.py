@@ -17,7 +17,6 @@ import pytest
 
 from bdgan_cli.dataset.exporters import folder
 from bdgan_cli.dataset.exporters.exporter import Converted, ExportOptions, Item
-from bdgan_cli.dataset.exporters.labels import LabelSpace
 from bdgan_cli.dataset.exporters.target import MANIFEST, PARTS
 from bdgan_cli.dataset.importers.folder import FolderImport, import_folder
 from bdgan_cli.dataset.importers.mask_rules import MaskRule
@@ -29,6 +28,15 @@ from bdgan_cli.workflows.export import ExportConfig, export
 from bdgan_cli.workflows.export_result import ExportResult
 from tests.conftest import RunCli
 from tests.dataset.builders import contents, make_info, make_sample, write_all
+
+TASK = """
+[labels]
+a = "one"
+b = "two"
+c = "three"
+d = "four"
+e = "star"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -180,16 +188,18 @@ def test_splits_are_drawn_by_class_and_seed(toy: Path, tmp_path: Path) -> None:
 
 
 def test_labels_of_a_task_go_out(toy: Path, tmp_path: Path) -> None:
-    def relabel(mask: np.ndarray[Any, Any], class_id: int) -> np.ndarray[Any, Any]:
-        return np.where(mask == 1, 5, mask).astype(np.uint8)
-
-    names = ("background", "a", "b", "c", "d", "e")
-    labels = LabelSpace(names, relabel, takes=lambda class_id: class_id == 1)
-    result = export(ExportConfig("folder", tmp_path / "out", ChosenDataset(str(toy))), labels=labels)
-    assert (result.samples, result.left_out, result.label_names) == (6, 6, names)
+    names = ["background", "a", "b", "c", "d", "e"]
+    (tmp_path / "mine.toml").write_text(TASK)
+    result = run(toy, tmp_path / "out", task=str(tmp_path / "mine.toml"))
+    assert (result.samples, result.left_out, list(result.label_names)) == (6, 6, names)
     mask = cv2.imread(str(next((tmp_path / "out" / "masks").rglob("*.png"))), cv2.IMREAD_UNCHANGED)
     assert set(np.unique(mask)) == {0, 5, 255}
-    assert (tmp_path / "out" / "labels.txt").read_text().split() == list(names)
+    assert (tmp_path / "out" / "labels.txt").read_text().split() == names
+
+
+def test_a_task_and_a_meaning_of_labels_are_one_too_many(toy: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--labels and --task"):
+        run(toy, tmp_path / "out", task="mc16", labels="classes")
 
 
 def test_labels_by_class(toy: Path, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def masks_of(root: Path) -> Masks:
 def test_parts_come_back(tool: str, parts: Path, tmp_path: Path) -> None:
     result = go_out(parts, tool, tmp_path / "out")
     assert (result.samples, result.splits) == (9, {"train": 6, "val": 3})
-    labels = None if tool == "yolo" else ",".join(LABELS[1:])
+    labels = None if tool == "yolo" else ",".join(LABELS)
     back = come_in(tool, tmp_path / "out", tmp_path / "back", mode="semantic", labels=labels)
     assert (back.faults, back.samples, back.counts.without_object) == ([], 8, 1)
     assert verify_dataset(tmp_path / "back", Silent()) == []

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bdgan_cli.dataset.exporters.coco import CocoExporter
+from bdgan_cli.dataset.exporters.detectron2 import Detectron2Exporter
 from bdgan_cli.dataset.exporters.exporter import Exporter, ExportPlan
 from bdgan_cli.dataset.exporters.folder import FolderExporter
+from bdgan_cli.dataset.exporters.huggingface import HuggingFaceExporter
 from bdgan_cli.dataset.exporters.labelme import LabelmeExporter
 from bdgan_cli.dataset.exporters.labelstudio import LabelStudioExporter
+from bdgan_cli.dataset.exporters.mmseg import MmsegExporter
+from bdgan_cli.dataset.exporters.voc import MOST_LABELS, build_cvat, build_voc
 from bdgan_cli.dataset.exporters.yolo import YoloExporter
 from bdgan_cli.errors import UsageError, near_names
 
@@ -37,6 +42,12 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "folder": Format(FolderExporter, labels="masks", needs_masks=False),
+    "coco": Format(CocoExporter, options=("polygons", "panoptic", "components")),
+    "voc": Format(build_voc, images="jpg", options=("components",), most_labels=MOST_LABELS),
+    "cvat": Format(build_cvat, options=("components",), most_labels=MOST_LABELS),
+    "mmseg": Format(MmsegExporter, images="same", most_labels=MOST_LABELS),
+    "detectron2": Format(Detectron2Exporter, options=("components",), most_labels=MOST_LABELS),
+    "huggingface": Format(HuggingFaceExporter, labels="masks"),
     "labelme": Format(LabelmeExporter, options=("tolerance",), needs_masks=False),
     "labelstudio": Format(LabelStudioExporter, needs_masks=False),
     "yolo": Format(YoloExporter, options=("tolerance",)),
