@@ -34,8 +34,11 @@ _SELECT_HELP = (
 _NEXT = {
     "labelme": "labelme {work} --labels {work}/labels.txt --nodata, and save each picture beside itself",
     "labelstudio": "serve {root} as local files, make a project with {work}/label_config.xml, import {work}/tasks.json",
+    "cvat": "make a task of {work}/images with the labels of {work}/labels.json (Raw), upload {work}/annotations.zip if it "
+    "is there as 'Segmentation mask 1.1', and export as that",
     "folder": "paint {work}/masks/KEY.png for each {work}/images/KEY.*; {work}/labels.txt says which values",
 }
+_RESULT = {"labelstudio": " EXPORT.json", "cvat": " EXPORT.zip"}
 
 
 @annotate_app.command("plan", epilog="Example: bdgan annotate plan --gen tiny-biggan --per-class 5 --for labelme")
@@ -49,7 +52,7 @@ def plan(
         int | None, typer.Option(min=1, help="Samples of each class to choose from; default: 8 times as many.")
     ] = None,
     select: Annotated[str | None, typer.Option(help=_SELECT_HELP)] = None,
-    tool: Annotated[str, typer.Option("--for", help="Tool: 'labelme', 'labelstudio', 'folder'.")] = "labelme",
+    tool: Annotated[str, typer.Option("--for", help="Tool: 'labelme', 'labelstudio', 'cvat' or 'folder'.")] = "labelme",
     labels: Annotated[
         str | None,
         typer.Option(
@@ -101,7 +104,7 @@ def plan(
     )
     root = Path(workspace, "annotations").resolve()
     terminal.say(f"next: {_NEXT[tool].format(work=result.work, root=root)}")
-    terminal.say(f"then: bdgan annotate collect {result.folder}{' EXPORT.json' if tool == 'labelstudio' else ''}")
+    terminal.say(f"then: bdgan annotate collect {result.folder}{_RESULT.get(tool, '')}")
 
 
 @annotate_app.command("collect", epilog="Example: bdgan annotate collect annotations/tiny-biggan-by-hand --dry-run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bdgan_cli.dataset.annotation.cvat import CvatTool
 from bdgan_cli.dataset.annotation.folder import FolderTool
 from bdgan_cli.dataset.annotation.labelme import LabelmeTool
 from bdgan_cli.dataset.annotation.labelstudio import LabelStudioTool
@@ -11,6 +12,7 @@ from bdgan_cli.errors import UsageError, near_names
 TOOLS: dict[str, Tool] = {
     "labelme": LabelmeTool(),
     "labelstudio": LabelStudioTool(),
+    "cvat": CvatTool(),
     "folder": FolderTool(),
 }
 
