@@ -34,8 +34,8 @@ _SELECT_HELP = (
 _NEXT = {
     "labelme": "labelme {work} --labels {work}/labels.txt --nodata, and save each picture beside itself",
     "labelstudio": "serve {root} as local files, make a project with {work}/label_config.xml, import {work}/tasks.json",
-    "cvat": "make a task of {work}/images with the labels of {work}/labels.json (Raw), upload {work}/annotations.zip if it "
-    "is there as 'Segmentation mask 1.1', and export as that",
+    "cvat": "make a task of {work}/images with the labels of {work}/labels.json (Raw); upload {work}/annotations.zip, "
+    "if it is there, as 'Segmentation mask 1.1'; export as that",
     "folder": "paint {work}/masks/KEY.png for each {work}/images/KEY.*; {work}/labels.txt says which values",
 }
 _RESULT = {"labelstudio": " EXPORT.json", "cvat": " EXPORT.zip"}
