@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bdgan_cli.cli import data_export, terminal
+from bdgan_cli.cli import data_export, data_rebuild, terminal
 from bdgan_cli.cli.data_import import import_app
 from bdgan_cli.cli.import_result import INVALID_DATA
 from bdgan_cli.cli.options import (
@@ -21,6 +21,11 @@ from bdgan_cli.cli.options import (
 data_app = typer.Typer(help="Look into datasets, verify them, bring others in.", no_args_is_help=True)
 data_app.add_typer(import_app, name="import")
 data_app.command("export", epilog=data_export.EPILOG)(data_export.export)
+data_app.command("merge", epilog="Example: bdgan data merge dogs cats@clean --out pets")(data_rebuild.merge)
+data_app.command("split", epilog="Example: bdgan data split pets --splits train=0.8,val=0.2")(data_rebuild.split)
+data_app.command("materialize", epilog="Example: bdgan data materialize pets@clean --out clean-pets")(
+    data_rebuild.materialize
+)
 
 DatasetArgument = Annotated[
     str | None, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view; the newest of the workspace by default.")

@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -46,6 +47,15 @@ class HubColumns:
     key: str = "key"
 
 
+@contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    """Name the file that the library cannot read; text that is no UTF-8 and wrong lengths are ValueErrors to it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{what}, got: {str(error)[:200]}") from error
+
+
 class _Files:
     """The files of a source; the last one stays open, and its last row group in memory."""
 
@@ -55,19 +65,14 @@ class _Files:
 
     def open(self, path: Path) -> pq.ParquetFile:
         if self._file is None or self._file[0] != path:
-            try:
+            with _damage_named(f"{path.name}: expected a Parquet file"):
                 self._file = (path, pq.ParquetFile(path, memory_map=False))
-            except (pa.ArrowException, OSError) as error:
-                raise DataError(f"{path.name}: expected a Parquet file, got: {str(error)[:200]}") from error
         return self._file[1]
 
     def group(self, path: Path, group: int, columns: Sequence[str]) -> pa.Table:
         if self._group is None or self._group[:2] != (path, group):
-            try:
-                table = self.open(path).read_row_group(group, columns=list(columns))
-            except (pa.ArrowException, OSError) as error:
-                raise DataError(f"{path.name}: row group {group} cannot be read: {str(error)[:200]}") from error
-            self._group = (path, group, table)
+            with _damage_named(f"{path.name}: expected row group {group} to be whole"):
+                self._group = (path, group, self.open(path).read_row_group(group, columns=list(columns)))
         return self._group[2]
 
 
@@ -175,7 +180,8 @@ def _rows(file: pq.ParquetFile, path: Path, columns: HubColumns) -> Iterator[tup
     small = [name for name in (columns.key, columns.label) if name in file.schema_arrow.names]
     number = 0
     for group in range(file.num_row_groups):
-        rows = file.read_row_group(group, columns=small).to_pylist() if small else None
+        with _damage_named(f"{path.name}: expected row group {group} to be whole"):
+            rows = file.read_row_group(group, columns=small).to_pylist() if small else None
         for row in range(file.metadata.row_group(group).num_rows):
             yield _Row(path, group, row), {**(rows[row] if rows else {}), "number": number}
             number += 1
@@ -200,7 +206,8 @@ def _entry(value: Any, classes: list[str] | None) -> ClassEntry | None:
 def _read(files: _Files, place: _Row, columns: HubColumns, entry: ClassEntry | None, meaning: _Meaning) -> Content:
     where = place.where
     group = files.group(place.file, place.group, (columns.image, columns.mask))
-    row = group.slice(place.row, 1).to_pylist()[0]
+    with _damage_named(f"{where}: expected a row"):
+        row = group.slice(place.row, 1).to_pylist()[0]
     image, mask = (_bytes(row[name], f"{where}: {name}") for name in (columns.image, columns.mask))
     picture = read_upright(image, f"{where}: {columns.image}")
     size_hw = (picture.pixels.shape[0], picture.pixels.shape[1])
