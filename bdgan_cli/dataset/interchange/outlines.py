@@ -50,7 +50,8 @@ class _Runs(NamedTuple):
 class _Chain:
     """Points linked to rings, and which of them must stay when a ring is simplified."""
 
-    def __init__(self) -> None:
+    def __init__(self, inset_px: float) -> None:
+        self.inset_px = inset_px
         self.points: list[Point] = []
         self.after: list[int] = []
         self.pinned: list[bool] = []
@@ -73,12 +74,13 @@ class _Chain:
         return numbers
 
 
-def mask_rings(mask: BoolMask, tolerance_px: float = 0.0) -> list[Ring]:
+def mask_rings(mask: BoolMask, tolerance_px: float = 0.0, inset_px: float = INSET) -> list[Ring]:
     """Return a polygon for each 8-connected piece of a mask.
 
     Args:
         mask: (H, W) bool.
         tolerance_px: How far a point may lie from the line that leaves it out; with 0 no pixel is lost.
+        inset_px: How far inside the object the ring runs; 0 for readers that ask for middles alone, such as COCO's.
 
     Returns:
         (V, 2) x and y in pixels, V >= 3, without a repeated closing point; one array for each piece.
@@ -87,7 +89,7 @@ def mask_rings(mask: BoolMask, tolerance_px: float = 0.0) -> list[Ring]:
         return []
     runs = _find_runs(mask)
     loops = list(_loops(runs.after))
-    chain = _Chain()
+    chain = _Chain(inset_px)
     corner = _place_corners(runs, loops, chain)
     holes = [loop for loop in loops if _signed_area(runs, loop) < 0]
     _bridge_all(mask, runs, holes, chain, corner)
@@ -159,22 +161,22 @@ def _place_corners(runs: _Runs, loops: list[list[int]], chain: _Chain) -> dict[i
     for loop in loops:
         first = len(chain.points)
         for run, follower in zip(loop, [*loop[1:], loop[0]], strict=True):
-            for point in _corner(ends[run], ways[run], ways[follower], saddles[run]):
+            for point in _corner(ends[run], ways[run], ways[follower], saddles[run], chain.inset_px):
                 corner[run] = chain.add(point)
                 chain.after[corner[run]] = corner[run] + 1
         chain.after[-1] = first
     return corner
 
 
-def _corner(at: list[int], way: int, onwards: int, saddle: bool) -> list[Point]:
+def _corner(at: list[int], way: int, onwards: int, saddle: bool, inset: float) -> list[Point]:
     """Return the corner moved inwards; where pixels touch, two points, so that the line crosses within both of them."""
     (x, y), inwards, then_inwards = at, _INWARDS[way], _INWARDS[onwards]
-    if not saddle:
-        return [(x + INSET * (inwards[0] + then_inwards[0]), y + INSET * (inwards[1] + then_inwards[1]))]
+    if not saddle or not inset:
+        return [(x + inset * (inwards[0] + then_inwards[0]), y + inset * (inwards[1] + then_inwards[1]))]
     step, next_step = _STEP[way], _STEP[onwards]
     return [
-        (x + INSET * (inwards[0] - step[0]), y + INSET * (inwards[1] - step[1])),
-        (x + INSET * (then_inwards[0] + next_step[0]), y + INSET * (then_inwards[1] + next_step[1])),
+        (x + inset * (inwards[0] - step[0]), y + inset * (inwards[1] - step[1])),
+        (x + inset * (then_inwards[0] + next_step[0]), y + inset * (then_inwards[1] + next_step[1])),
     ]
 
 
@@ -199,10 +201,10 @@ def _bridge_all(mask: BoolMask, runs: _Runs, holes: list[list[int]], chain: _Cha
         left = int(outside[-1]) + 1 if len(outside) else 0
         seams.append((int(upward[row, left]), left, row, x, own))
     for met, left, row, x, own in sorted(seams):  # an upward run is met from its end backwards
-        there = chain.add((left + INSET, row + 0.5), corner[before[met]])
-        chain.add((left + INSET, row + 0.5), there)
-        here = chain.add((x - INSET, row + 0.5), corner[before[own]])
-        back = chain.add((x - INSET, row + 0.5), here)
+        there = chain.add((left + chain.inset_px, row + 0.5), corner[before[met]])
+        chain.add((left + chain.inset_px, row + 0.5), there)
+        here = chain.add((x - chain.inset_px, row + 0.5), corner[before[own]])
+        back = chain.add((x - chain.inset_px, row + 0.5), here)
         chain.after[here], chain.after[there] = chain.after[there], back
 
 
