@@ -135,10 +135,10 @@ def _shape(shape: Any, place: str) -> Labelled:
     label, kind = shape.get("label"), shape.get("shape_type") or "polygon"
     if not isinstance(label, str) or not label.strip() or not label.isprintable():
         raise DataError(f"{place}: expected a label in one line, got {short(label)}")
-    if kind == "polygon":
+    if kind in ("polygon", "oriented_rectangle"):
         return Labelled(label, Polygon(read_points(shape.get("points"), 3, place)), place)
     if kind not in ("rectangle", "circle", "mask"):
-        raise DataError(f"{place}: expected a polygon, rectangle, circle or mask, got {short(kind)}", "draw an area")
+        raise DataError(f"{place}: expected an area such as a polygon, got {short(kind)}", "draw an area")
     points = read_points(shape.get("points"), 2, place)
     if len(points) > 2:
         raise DataError(f"{place}: expected 2 points of a {kind}, got {len(points)}")
