@@ -55,6 +55,16 @@ def test_no_pixel_is_lost_whoever_fills(mask: BoolMask) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(mask=bool_masks)
+@example(mask=np.eye(5, dtype=bool))
+@example(mask=spiral())
+def test_along_the_very_edge_coco_loses_no_pixel_either(mask: BoolMask) -> None:
+    rings = mask_rings(mask, inset_px=0)
+    np.testing.assert_array_equal(filled_by_coco(rings, mask.shape), mask)
+    assert all(x % 1 == 0 for ring in rings for x, _ in ring.tolist())
+
+
+@settings(max_examples=80, deadline=None)
+@given(mask=bool_masks)
 def test_there_is_one_ring_for_each_piece(mask: BoolMask) -> None:
     pieces = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0] - 1
     rings = mask_rings(mask)

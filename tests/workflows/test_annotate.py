@@ -222,6 +222,22 @@ def test_equal_plans_hand_out_equal_files(tmp_path: Path) -> None:
     assert len(files[0]) == 2 + 1
 
 
+def test_a_plan_that_was_interrupted_is_made_anew(tmp_path: Path) -> None:
+    made = plan(tmp_path, "labelme", select="diverse", candidates=3)
+    before = {path.name: path.read_bytes() for path in [made.folder / "plan.json", *made.work.iterdir()]}
+    (made.folder / "plan.json").unlink()
+    next((made.folder / "datasets" / "candidates" / "index").iterdir()).unlink()
+    next(made.work.glob("*.png")).unlink()
+    plan(tmp_path, "labelme", select="diverse", candidates=3)
+    assert {path.name: path.read_bytes() for path in [made.folder / "plan.json", *made.work.iterdir()]} == before
+
+
+def test_plans_are_made_by_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="one process"):
+        plan(tmp_path, "labelme")
+
+
 def test_what_cannot_be_planned_is_refused(tmp_path: Path) -> None:
     for changes, error, reason in (
         ({"tool": "gimp"}, UsageError, "no annotation tool is called 'gimp'"),

@@ -131,6 +131,7 @@ def test_objects_of_classes_come_back_as_classes(tool: str, binary: Path, tmp_pa
 def test_what_a_tolerance_costs_is_told(tool: str, parts: Path, tmp_path: Path) -> None:
     exact = go_out(parts, tool, tmp_path / "exact").lines()
     assert any("mean IoU 1.0000; 0 of 9 masks changed" in line for line in exact)
+    assert ("pixels to ignore became background in 1 masks" in "\n".join(exact)) == (tool == "yolo")
     rough = go_out(parts, tool, tmp_path / "rough", options=ExportOptions(tolerance=3.0)).lines()
     assert any("mean IoU 0." in line and "least 0." in line for line in rough)
 

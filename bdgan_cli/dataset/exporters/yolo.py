@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from bdgan_cli.dataset.exporters.exporter import Converted, ExportPlan, Item, Packing, Records, in_split
 from bdgan_cli.dataset.interchange.polygons import agreement, label_rings, repaint
 from bdgan_cli.dataset.interchange.yolo import format_names, format_rows, parse_row
+from bdgan_cli.dataset.masks import ignore_value
 
 _NEEDED = ("train", "val")
 
@@ -35,7 +38,8 @@ class YoloExporter:
             in_split("images", item.split, f"{item.key}.{item.image_format}"): item.image,
             in_split("labels", item.split, f"{item.key}.txt"): text.encode(),
         }
-        return Converted(files, agreement=agreement(item.mask, read))
+        ignored = int(np.count_nonzero(item.mask == ignore_value(item.mask)))
+        return Converted(files, agreement=agreement(item.mask, read), ignored_px=ignored)
 
     def finish(self, records: Records) -> Iterator[tuple[str, Iterable[bytes]]]:
         """Yield ``data.yaml``; loaders insist on train and val: a missing one names the pictures of the first split."""
