@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from bdgan_cli import runs
@@ -26,16 +25,15 @@ from bdgan_cli.dataset.interchange.labelme import BACKGROUND, IGNORE
 from bdgan_cli.dataset.reader import Dataset, decode_row, open_dataset, read_members
 from bdgan_cli.dataset.schema import IGNORE_LABEL
 from bdgan_cli.dataset.tar import Shard
-from bdgan_cli.dataset.views import write_view
 from bdgan_cli.errors import MissingError, UsageError, near_names
-from bdgan_cli.filtering.diversity import SELECTIONS, choose, describe_picture
+from bdgan_cli.filtering.diversity import SELECTIONS
 from bdgan_cli.heads.files import read_card
 from bdgan_cli.progress import Reporter, Silent, Task
 from bdgan_cli.runtime import process_count
+from bdgan_cli.workflows.annotation_choice import Choice, most_used, used_samples, write_choice
 from bdgan_cli.workflows.annotation_plan import (
     CANDIDATES,
     PLAN_FILE,
-    VIEW,
     WORK,
     AnnotationPlan,
     candidates_folder,
@@ -60,7 +58,7 @@ class PlanConfig:
         name: Name of the plan and of the dataset it leads to; by default from the generator.
         classes: ``all``, or ids, ranges, wnids and names.
         per_class: Pictures of each class to annotate.
-        candidates: Samples of each class to choose from; by default eight times as many, for ``random`` as many.
+        candidates: New samples of each class to choose from; by default eight times as many, for ``random`` as many.
         select: One of :data:`SELECTIONS`; by default ``active`` if there is a head and ``random`` otherwise.
         tool: A name in the table of annotation tools.
         labels: Names of the mask values 0, 1, ..., with commas; by default the head's, or ``background,object``.
@@ -93,7 +91,7 @@ class PlanResult:
         folder: The plan.
         work: What the annotation tool opens.
         pictures: How many there are to annotate.
-        candidates: What they were chosen from.
+        candidates: What they were chosen from: those drawn, without those that annotators have seen before.
         classes: How many classes they show.
         plan: What ``plan.json`` says.
     """
@@ -129,16 +127,17 @@ def plan_annotation(config: PlanConfig, report: Reporter | None = None) -> PlanR
     count = config.candidates or config.per_class * (1 if select == "random" else _CANDIDATES_FOR_EACH)
     if count < config.per_class:
         raise UsageError(f"{count} candidates of each class are fewer than {config.per_class}", "use more --candidates")
+    used = used_samples(config.workspace, generator)
     sample(
         SampleConfig(
-            generator, folder, CANDIDATES, config.classes, count, config.draw, config.seed,
-            head=str(head.resolve()) if head else None, labels="ensemble" if head else "none", classifier="none",
-            device=config.device,
+            generator, folder, CANDIDATES, config.classes, count + most_used(used, config.seed), config.draw,
+            config.seed, head=str(head.resolve()) if head else None, labels="ensemble" if head else "none",
+            classifier="none", device=config.device,
         ),
         report,
     )  # fmt: skip
     dataset = open_dataset(candidates_folder(folder))
-    _write_choice(dataset, select, config, report)
+    candidates = write_choice(dataset, Choice(select, config.per_class, config.seed), used, report)
     chosen, work = open_chosen(folder), folder / WORK
     with report.task("write", len(chosen), "pictures") as task:
         for path, data in tool.hand_out(_picks(chosen, task), labels, f"{name}/{WORK}"):
@@ -149,7 +148,7 @@ def plan_annotation(config: PlanConfig, report: Reporter | None = None) -> PlanR
     plan = AnnotationPlan(name, config.tool, labels, config.per_class, select, told, guesses)
     write_plan(folder, plan)
     classes = len(set(chosen.table["class_id"].to_pylist()))
-    return PlanResult(folder, work, len(chosen), len(dataset), classes, plan)
+    return PlanResult(folder, work, len(chosen), candidates, classes, plan)
 
 
 def mask_sha256(mask: NDArray[Any]) -> str:
@@ -198,31 +197,6 @@ def _settle_labels(config: PlanConfig, head: Path | None) -> tuple[str, ...]:
     if reserved or len(labels) > IGNORE_LABEL:
         raise UsageError(f"expected up to 254 labels with names of their own, got {config.labels!r}", "rename them")
     return labels
-
-
-def _write_choice(dataset: Dataset, select: str, config: PlanConfig, report: Reporter) -> None:
-    """Choose in each class, and write the choice as a view."""
-    table = dataset.table
-    classes, uncertainty = (table[name].to_numpy() for name in ("class_id", "uncertainty"))
-    features = _features(dataset, report) if select in ("diverse", "active") else np.zeros((len(table), 0))
-    kept = np.zeros(len(table), bool)
-    for class_id in np.unique(classes):
-        rows = np.flatnonzero(classes == class_id)
-        stream = np.random.default_rng([config.seed, int(class_id)])
-        kept[rows[choose(select, config.per_class, uncertainty[rows], features[rows], stream)]] = True
-    rules = ["" if one else f"not {select}" for one in kept]
-    decisions = {"key": table["key"], "kept": kept, "rule": rules, "score": uncertainty}
-    write_view(dataset, VIEW, pa.table(decisions))
-
-
-def _features(dataset: Dataset, report: Reporter) -> NDArray[np.float64]:
-    features = []
-    with report.task("compare", len(dataset), "pictures") as task:
-        for record in dataset.iterate(("image",)):
-            assert record.image is not None
-            features.append(describe_picture(record.image))
-            task.advance()
-    return np.stack(features)
 
 
 def _picks(chosen: Dataset, task: Task) -> Iterator[Pick]:

@@ -216,7 +216,7 @@ def test_the_least_certain_are_handed_out(tmp_path: Path) -> None:
 
 
 def test_equal_plans_hand_out_equal_files(tmp_path: Path) -> None:
-    made = [plan(tmp_path, "labelme", name=name, candidates=4, select="diverse", classes="3") for name in ("a", "b")]
+    made = [plan(tmp_path / place, "labelme", candidates=4, select="diverse", classes="3") for place in ("a", "b")]
     files = [{path.name: path.read_bytes() for path in one.work.iterdir()} for one in made]
     assert files[0] == files[1]
     assert len(files[0]) == 2 + 1
@@ -236,6 +236,26 @@ def test_plans_are_made_by_one_process(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageError, match="one process"):
         plan(tmp_path, "labelme")
+
+
+@pytest.mark.parametrize("select", ["random", "diverse"])
+def test_another_round_shows_new_samples(select: str, tmp_path: Path, run_cli: RunCli) -> None:
+    first = plan(tmp_path, "labelme", select=select, candidates=2, classes="0")
+    second = plan(tmp_path, "labelme", select=select, candidates=2, classes="0", name="second")
+    other = plan(tmp_path, "labelme", select=select, candidates=2, classes="0", name="third", seed=7)
+    keys = [set(open_chosen(made.folder).keys()) for made in (first, second, other)]
+    assert [len(one) for one in keys] == [2, 2, 2]
+    assert len(set.union(*keys)) == 6
+    assert (second.candidates, other.candidates) == (2, 2)
+    for made in (first, second):
+        draw(made, exact_masks(made.folder))
+        assert collect(made).samples == 2
+    both = [tmp_path / "datasets" / name for name in ("tiny-biggan-by-hand", "second")]
+    done = run_cli("data", "merge", *both, "--out", tmp_path / "both", "-q")
+    assert done.code == 0, done.stderr
+    merged = open_dataset(tmp_path / "both")
+    assert set(merged.keys()) == keys[0] | keys[1]
+    assert (merged.info.kind, merged.info.generator) == ("annotated", open_dataset(both[0]).info.generator)
 
 
 def test_what_cannot_be_planned_is_refused(tmp_path: Path) -> None:
