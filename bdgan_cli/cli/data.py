@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bdgan_cli.cli import terminal
+from bdgan_cli.cli import data_tasks, terminal
 from bdgan_cli.cli.data_import import INVALID_DATA, import_app
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
@@ -19,6 +19,7 @@ from bdgan_cli.cli.options import (
 
 data_app = typer.Typer(help="Look into datasets, verify them, bring others in.", no_args_is_help=True)
 data_app.add_typer(import_app, name="import")
+data_app.command("tasks", epilog=data_tasks.EPILOG)(data_tasks.tasks)
 
 DatasetArgument = Annotated[
     str | None, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view; the newest of the workspace by default.")
