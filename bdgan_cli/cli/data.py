@@ -19,7 +19,6 @@ from bdgan_cli.cli.options import (
 
 data_app = typer.Typer(help="Look into datasets, verify them, bring others in.", no_args_is_help=True)
 data_app.add_typer(import_app, name="import")
-data_app.command("tasks", epilog=data_tasks.EPILOG)(data_tasks.tasks)
 
 DatasetArgument = Annotated[
     str | None, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view; the newest of the workspace by default.")
@@ -91,3 +90,6 @@ def show(
         terminal.emit_json({"picture": written})
     else:
         terminal.say(str(written))
+
+
+data_app.command("tasks", epilog=data_tasks.EPILOG)(data_tasks.tasks)
