@@ -26,6 +26,11 @@ def head_folder(workspace: Path, name: str) -> Path:
     return workspace / "heads" / _checked(name)
 
 
+def benchmark_folder(workspace: Path, name: str) -> Path:
+    """Return where the benchmark of that name lies or will lie."""
+    return workspace / "benchmarks" / _checked(name)
+
+
 def newest_dataset(workspace: Path, kinds: Iterable[str], generator: str | None = None) -> Path:
     """Find the newest dataset of a kind, optionally of one generator.
 

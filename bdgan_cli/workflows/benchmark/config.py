@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -163,13 +162,3 @@ def study_folder(config: BenchmarkConfig, task: Task, default: str = "") -> Path
         UsageError: If the name cannot be that of a folder.
     """
     return runs.benchmark_folder(config.workspace, config.name or "-".join(filter(None, [task.name, default])))
-
-
-def published_note(task: Task, counts: Mapping[str, int]) -> list[str]:
-    """Compare the sets with the published split sizes (supplement, Table 2), and say where they differ."""
-    notes = []
-    for split, found in counts.items():
-        expected = task.published.get(split)
-        if expected is not None and expected != found:
-            notes.append(f"{split} set of {task.title}: {found} pictures here, {expected} in the paper's Table 2")
-    return notes

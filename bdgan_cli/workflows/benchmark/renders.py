@@ -33,8 +33,8 @@ def write_renders(
         name: Its name.
         per_class: Pictures of each class.
         report: Where progress goes.
-        spread: Standard deviation of the latents. The generator has learnt the world at 1; at more, poses and shapes are
-            further from the middle than it has seen often.
+        spread: Standard deviation of the latents. The generator has learnt the world at 1; at more, poses and
+            shapes are further from the middle than it has seen often.
         seed: Names the pictures.
 
     Returns:
@@ -47,8 +47,17 @@ def write_renders(
     folder = runs.dataset_folder(workspace, name)
     plan = {"world": "shapes", "per_class": per_class, "spread": spread, "seed": seed}
     classes = tuple(ClassEntry(*info) for info in CLASSES)
+    told = {"classes": list(range(len(classes))), **plan}
     info = DatasetInfo(
-        name, "real", classes, IMAGE_SIZE, None, None, plan | {"classes": list(range(len(classes)))}, "Apache-2.0", _PROVENANCE
+        name,
+        "real",
+        classes,
+        IMAGE_SIZE,
+        None,
+        None,
+        told,
+        "Apache-2.0",
+        _PROVENANCE,
     )
     with writer_lock(folder):
         writer = open_for_writing(folder, info)
@@ -74,6 +83,6 @@ def _samples(entry: ClassEntry, count: int, spread: float, seed: int) -> Iterato
     for index in range(count):
         mask = scene.masks[index].numpy().astype(np.uint8)
         yield Sample(
-            make_key(entry.wnid, seed, index), entry.id, entry.wnid, "test", pictures[index], mask, latents[index].numpy(),
-            index, seed, spread, "scale",
+            make_key(entry.wnid, seed, index), entry.id, entry.wnid, "test", pictures[index], mask,
+            latents[index].numpy(), index, seed, spread, "scale",
         )  # fmt: skip

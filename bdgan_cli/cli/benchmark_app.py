@@ -1,0 +1,15 @@
+"""The group ``bdgan benchmark``: a study by itself, the truncation sweep and the transfer as subcommands."""
+
+from __future__ import annotations
+
+import typer
+
+from bdgan_cli.cli import benchmark
+
+
+def _lines(examples: str) -> str:
+    return "\n".join(["\b", *(line.strip() for line in examples.splitlines() if line.strip())])
+
+
+benchmark_app = typer.Typer(invoke_without_command=True)
+benchmark_app.callback(invoke_without_command=True, epilog=_lines(benchmark.EPILOG))(benchmark.benchmark)
