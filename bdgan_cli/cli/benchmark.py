@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -112,15 +112,33 @@ def benchmark(
         show_plan(plan, as_json)
         return
     result = run(config, report)
+    show_result(result, result.folder, task, as_json)
+
+
+class Shown(Protocol):
+    """What every result can be shown as."""
+
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        """Return headings and rows."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        ...
+
+
+def show_result(result: Shown, folder: Path, title: str, as_json: bool) -> None:
+    """Print a result, by the first process alone."""
     if not terminal.is_first_process():
         return
+    content = result.to_json()
     if as_json:
-        terminal.emit_json(result.to_json())
+        terminal.emit_json(content)
         return
-    terminal.table(f"mIoU in percent: {result.study.task.title}", *result.table())
-    for note in result.notes:
+    terminal.table(f"mIoU in percent: {title}", *result.table())
+    for note in content["notes"]:
         terminal.say(note)
-    terminal.say(f"open {(Path(result.folder) / 'report.html').resolve()}")
+    terminal.say(f"open {(folder / 'report.html').resolve()}")
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from bdgan_cli.workflows.benchmark.config import (
     settle_recipe,
     study_folder,
 )
-from bdgan_cli.workflows.benchmark.page import study_page
+from bdgan_cli.workflows.benchmark.page import PageExtras, study_page
 from bdgan_cli.workflows.benchmark.paper import BY_TASK
 from bdgan_cli.workflows.benchmark.parts import Part, open_part
 from bdgan_cli.workflows.benchmark.result import StudyResult
@@ -74,7 +74,7 @@ def plan_benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> B
         arms = tuple(Arm(name, "") for name in arms_named(config.arms, ARMS))
         study = Study(task, recipe, init, arms, {}, seeds, folder)
         return BenchmarkPlan(study, {}, ("the embedded world makes its own sets",))
-    study = Study(task, recipe, init, _arms(config, report), {IN_DOMAIN: _test(config, report)}, seeds, folder)
+    study = Study(task, recipe, init, sets_of(config, report), {IN_DOMAIN: test_set(config, report)}, seeds, folder)
     references = {*study.tests.values(), *(reference for arm in study.arms for reference in arm.sets)}
     parts = {reference: open_part(reference, task) for reference in sorted(references)}
     notes = _split_notes(task, parts)
@@ -96,7 +96,7 @@ def benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> StudyR
     if is_embedded(config, task):
         arms, test = first_alone(runtime, lambda: _world_sets(config, report))
     else:
-        arms, test = _arms(config, report), _test(config, report)
+        arms, test = sets_of(config, report), test_set(config, report)
     study = Study(
         task, recipe, init, arms, {IN_DOMAIN: test}, tuple(range(config.seeds)), study_folder(config, task)
     )  # fmt: skip
@@ -111,7 +111,9 @@ def first_alone(runtime: Runtime, make: Callable[[], Any]) -> Any:
     return made if runtime.is_first else make()
 
 
-def finish(study: Study, records: list[ArmRecord], tests: dict[str, Part], runtime: Runtime) -> StudyResult:
+def finish(
+    study: Study, records: list[ArmRecord], tests: dict[str, Part], runtime: Runtime, extras: PageExtras | None = None
+) -> StudyResult:
     """Sum a study up and write its files: ``benchmark.json``, tables as CSV, ``report.html``."""
     notes = _split_notes(study.task, tests)
     published = {
@@ -125,7 +127,7 @@ def finish(study: Study, records: list[ArmRecord], tests: dict[str, Part], runti
             "benchmark.json": json_bytes(result.to_json()),
             "benchmark.csv": csv_bytes(*result.table()),
             "labels.csv": csv_bytes(*result.label_table()),
-            "report.html": study_page(result).encode(),
+            "report.html": study_page(result, extras).encode(),
         }
         # Runs are what must not be lost; these are made from them anew whenever a seed or an arm is added.
         write_results(study.folder, files, overwrite=True)
@@ -137,16 +139,22 @@ def _world_sets(config: BenchmarkConfig, report: Reporter) -> tuple[tuple[Arm, .
     return tuple(ARMS[name](world) for name in arms_named(config.arms, ARMS)), world.test()
 
 
-def _arms(config: BenchmarkConfig, report: Reporter) -> tuple[Arm, ...]:
-    """Return the arms of the paper on a user's sets."""
+def sets_of(
+    config: BenchmarkConfig, report: Reporter, by_default: tuple[str, ...] = ("sup", "off", "both")
+) -> tuple[Arm, ...]:
+    """Return the arms of the paper on a user's sets.
+
+    Raises:
+        UsageError: If an arm is unknown.
+        MissingError: If a set is not named and there is none.
+    """
     known: dict[str, Callable[[], Arm]] = {
         "sup": lambda: Arm("sup", "annotated set", (_annotated(config, report),)),
         "off": lambda: Arm("off", "synthetic set", (_synthetic(config, report),)),
         "both": lambda: Arm("both", "both sets", (_annotated(config, report), _synthetic(config, report))),
         "on": lambda: Arm("on", "fresh samples at every step", online=_online(config)),
     }
-    asked = arms_named(config.arms, known) if config.arms else ["sup", "off", "both"]
-    return tuple(known[name]() for name in asked)
+    return tuple(known[name]() for name in arms_named(config.arms or by_default, known))
 
 
 def _online(config: BenchmarkConfig) -> Online:
@@ -165,7 +173,12 @@ def _synthetic(config: BenchmarkConfig, report: Reporter) -> str:
     return config.synthetic or _newest(config, "sampled", report)
 
 
-def _test(config: BenchmarkConfig, report: Reporter) -> str:
+def test_set(config: BenchmarkConfig, report: Reporter) -> str:
+    """Return the test set: the one named, or the newest of real pictures.
+
+    Raises:
+        MissingError: If there is none.
+    """
     return config.test or _newest(config, "real", report)
 
 

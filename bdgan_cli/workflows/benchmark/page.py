@@ -164,9 +164,7 @@ def _leak_notes(result: StudyResult) -> list[str]:
         for test, leaks in record.leaks.items():
             lost = leaks.pictures + leaks.latents + leaks.near_duplicates
             if lost:
-                notes.append(
-                    f"{record.arm.name}: {lost} training samples like pictures of {test} were left out"
-                )
+                notes.append(f"{record.arm.name}: {lost} training samples like pictures of {test} were left out")
     return notes
 
 
