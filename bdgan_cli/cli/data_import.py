@@ -17,6 +17,7 @@ from bdgan_cli.cli.options import (
     ImportOutOption,
     JsonOption,
     LicenceOption,
+    MaskLabelsOption,
     MaskMapOption,
     OverwriteOption,
     ProvenanceOption,
@@ -41,7 +42,7 @@ def import_folder(
     source: Annotated[Path, typer.Argument(help="Folder with images/[SPLIT/]ID.* and masks/[SPLIT/]ID.png.")],
     out: ImportOutOption = None,
     mask_map: MaskMapOption = None,
-    labels: Annotated[str, typer.Option("--labels", help="Names of the mask values 0, 1, ...")] = "background,object",
+    labels: MaskLabelsOption = None,
     resize_masks: Annotated[
         bool, typer.Option("--resize-masks", help="Bring masks to the image's size, by nearest neighbour.")
     ] = False,
@@ -55,13 +56,14 @@ def import_folder(
 ) -> None:
     """Bring in pairs of images and masks; index.csv (id, class_name, class_id, split) names the classes.
 
+    Labels are named by labels.txt, a line for each, where it is there; else they are background and object.
+
     Masks have one channel: 0 background, 1, 2, ... labels, 255 ignore. Nothing is written if any file is wrong.
     """
     from bdgan_cli.workflows import data
 
-    names = tuple(name.strip() for name in labels.split(","))
     config = data.ImportConfig(
-        source, out, workspace, names, mask_map, resize_masks, licence, provenance, dry_run, overwrite
+        source, out, workspace, labels, mask_map, resize_masks, licence, provenance, dry_run, overwrite
     )
     show_import(data.import_folder(config, terminal.reporter(quiet)), as_json)
 
