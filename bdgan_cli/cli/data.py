@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bdgan_cli.cli import data_export, data_rebuild, terminal
+from bdgan_cli.cli import data_export, data_rebuild, data_tasks, terminal
 from bdgan_cli.cli.data_import import import_app
 from bdgan_cli.cli.import_result import INVALID_DATA
 from bdgan_cli.cli.options import (
@@ -97,3 +97,6 @@ def show(
         terminal.emit_json({"picture": written})
     else:
         terminal.say(str(written))
+
+
+data_app.command("tasks", epilog=data_tasks.EPILOG)(data_tasks.tasks)

@@ -18,6 +18,7 @@ from bdgan_cli.cli.options import (
     ImportOutOption,
     JsonOption,
     LicenceOption,
+    MaskLabelsOption,
     MaskMapOption,
     OverwriteOption,
     ProvenanceOption,
@@ -42,7 +43,7 @@ def import_folder(
     source: Annotated[Path, typer.Argument(help="Folder with images/[SPLIT/]ID.* and masks/[SPLIT/]ID.png.")],
     out: ImportOutOption = None,
     mask_map: MaskMapOption = None,
-    labels: Annotated[str, typer.Option("--labels", help="Names of the mask values 0, 1, ...")] = "background,object",
+    labels: MaskLabelsOption = None,
     resize_masks: Annotated[
         bool, typer.Option("--resize-masks", help="Bring masks to the image's size, by nearest neighbour.")
     ] = False,
@@ -56,34 +57,41 @@ def import_folder(
 ) -> None:
     """Bring in pairs of images and masks; index.csv (id, class_name, class_id, split) names the classes.
 
+    Labels are named by labels.txt, a line for each, where it is there; else they are background and object.
+
     Masks have one channel: 0 background, 1, 2, ... labels, 255 ignore. Nothing is written if any file is wrong.
     """
     from bdgan_cli.workflows import data
 
-    names = tuple(name.strip() for name in labels.split(","))
     config = data.ImportConfig(
-        source, out, workspace, names, mask_map, resize_masks, licence, provenance, dry_run, overwrite
+        source, out, workspace, labels, mask_map, resize_masks, licence, provenance, dry_run, overwrite
     )
     show_import(data.import_folder(config, terminal.reporter(quiet)), as_json)
 
 
 @import_app.command(
     "coco",
-    epilog="Example: bdgan data import coco instances_val2017.json --images val2017 --categories 'cat,dog' --dry-run",
+    epilog="\b\nExamples:\n"
+    "bdgan data import coco instances_val2017.json --images val2017 --categories 'cat,dog' --dry-run\n"
+    "bdgan data import coco instances_val2017.json --images val2017 --task mc16",
 )
 def import_coco(
     annotations: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file of COCO instances.")],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the pictures.")],
     out: ImportOutOption = None,
     mode: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--mode",
-            help="A sample per picture and category ('classes'), per object ('instances'), or per picture, "
-            "with one label ('foreground') or one per category ('semantic').",
+            help="A sample per picture and category ('classes', the default), per object ('instances'), or per "
+            "picture, with one label ('foreground') or one per category ('semantic').",
         ),
-    ] = "classes",
+    ] = None,
     categories: Annotated[str, typer.Option("--categories", help="'all', or names and ids.")] = "all",
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="A task with COCO ids, such as mc16, or its file: 'semantic' with its labels."),
+    ] = None,
     min_area: Annotated[
         int, typer.Option("--min-area", min=1, metavar="PX", help="Objects with fewer pixels become 255 (ignore).")
     ] = 1,
@@ -111,7 +119,7 @@ def import_coco(
 
     config = workflow.ImportCocoConfig(
         annotations, images, out, workspace, mode, categories, min_area, crowd, split, licence, provenance,
-        skip_odd, dry_run, overwrite,
+        skip_odd, dry_run, overwrite, task,
     )  # fmt: skip
     show_import(workflow.import_coco(config, terminal.reporter(quiet)), as_json)
 

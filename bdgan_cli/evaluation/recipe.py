@@ -67,11 +67,16 @@ class Recipe:
         return {**asdict(self), "scale": list(self.scale)}
 
 
+def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"{option} {value!r}: expected {', '.join(known)}", near_names(value, list(known)))
+
+
 # In a small world pictures are small and objects fill them: less scaling, and as many steps for every set, so that
 # sets of different sizes are compared at equal cost.
 PRESETS: dict[str, Recipe] = {
     "paper": Recipe(),
-    "tiny": Recipe("lraspp-tiny", size_px=64, batch=16, steps=1000, learning_rate=0.1, scale=(0.75, 1.5)),
+    "tiny": Recipe("lraspp-tiny", size_px=64, batch=16, steps=800, learning_rate=0.1, scale=(0.75, 1.5)),
 }
 
 
@@ -84,8 +89,3 @@ def find_preset(name: str) -> Recipe:
     if name not in PRESETS:
         raise UsageError(f"unknown preset {name!r}", near_names(name, list(PRESETS)))
     return PRESETS[name]
-
-
-def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UsageError(f"{option} {value!r}: expected {', '.join(known)}", near_names(value, list(known)))

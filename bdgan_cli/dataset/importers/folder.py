@@ -15,7 +15,10 @@ from bdgan_cli.dataset.importers.pairs import Fault, Pair, find_pairs
 from bdgan_cli.dataset.importers.result import ImportResult
 from bdgan_cli.dataset.importers.upright import read_upright
 from bdgan_cli.dataset.writer import refuse_foreign_folder
+from bdgan_cli.errors import DataError
 from bdgan_cli.progress import Reporter
+
+LABELS_FILE = "labels.txt"
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,24 @@ def import_folder(source: Path, out: Path, config: FolderImport, report: Reporte
         unit="pairs",
     )
     return take_in(found, faults, out, intake, report)
+
+
+def label_lines(source: Path) -> tuple[str, ...] | None:
+    """Return the names of the mask values that ``labels.txt`` gives, a line each; None if there is no such file.
+
+    Raises:
+        DataError: If there are fewer than two, or one is there twice.
+    """
+    path = source / LABELS_FILE
+    if not path.is_file():
+        return None
+    try:
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected text in UTF-8: {error.reason}") from error
+    if len(names) < 2 or not all(names) or len(set(names)) < len(names):
+        raise DataError(f"{path}: expected distinct names, a line each, the background first; got {names[:5]}")
+    return names
 
 
 def _found(source: Path, pair: Pair, rule: MaskRule) -> Found:

@@ -143,14 +143,14 @@ class FittedSource:
     """The samples of a part, each fitted into the square that the network sees."""
 
     def __init__(self, part: Part, size_px: int) -> None:
-        self._part, self._size_px = part, size_px
+        self._part, self.size_px = part, size_px
 
     def __len__(self) -> int:
         return len(self._part)
 
     def load(self, visit: Visit) -> tuple[Tensor, Tensor]:
         """Return (3, H, W) uint8 and (H, W) int16 labels, -1 ignored."""
-        return to_tensors(*fitted_view(*self._part.read(visit.row), self._size_px))
+        return to_tensors(*fitted_view(*self._part.read(visit.row), self.size_px))
 
 
 def to_tensors(image: Picture, labels: Labels) -> tuple[Tensor, Tensor]:
