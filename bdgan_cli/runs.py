@@ -1,4 +1,4 @@
-"""A workspace and what lies in it: ``datasets/``, ``annotations/`` in work, ``heads/``, ``backbones/``, ``benchmarks/``.
+"""A workspace: ``datasets/``, ``annotations/`` in work, ``heads/``, ``backbones/`` and ``benchmarks/``.
 
 Commands that are not told what to work on take the newest fitting thing and say which.
 """
