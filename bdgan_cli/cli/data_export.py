@@ -20,13 +20,15 @@ from bdgan_cli.cli.options import (
 
 EPILOG = "Example: bdgan data export my-dataset@clean --to folder pairs --splits train=0.8,val=0.2"
 
+TO_HELP = (
+    "Format: 'folder', 'coco', 'voc', 'cvat', 'mmseg', 'detectron2', 'huggingface', 'yolo', 'labelme' or 'labelstudio'."
+)
+
 
 def export(
     dataset: Annotated[str, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write.")],
-    to: Annotated[
-        str, typer.Option("--to", help="Format: 'folder', 'coco', 'voc', 'cvat', 'mmseg', 'detectron2', 'huggingface'.")
-    ],
+    to: Annotated[str, typer.Option("--to", help=TO_HELP)],
     splits: Annotated[
         str | None,
         typer.Option("--splits", help="Draw splits by class, 'train=0.8,val=0.2'; default: the dataset's own."),
@@ -47,6 +49,10 @@ def export(
     components: Annotated[
         bool, typer.Option("--components", help="Each connected piece of a label is an object of its own.")
     ] = False,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", min=0.0, max=16.0, metavar="PX", help="Polygons may leave the outline so far."),
+    ] = 0.0,
     workers: ThreadsOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     dry_run: DryRunOption = False,
@@ -69,7 +75,7 @@ def export(
         task=task,
         labels=labels,
         images=images,
-        options=ExportOptions(polygons, panoptic, components),
+        options=ExportOptions(polygons, panoptic, components, tolerance),
         workers=workers,
         dry_run=dry_run,
         overwrite=overwrite,

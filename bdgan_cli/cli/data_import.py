@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bdgan_cli.cli import data_import_masks as masks
+from bdgan_cli.cli import data_import_tools as tools
 from bdgan_cli.cli import terminal
 from bdgan_cli.cli.import_result import INVALID_DATA, SHOWN_FAULTS, show_import
 from bdgan_cli.cli.options import (
@@ -120,18 +121,7 @@ def import_coco(
         annotations, images, out, workspace, mode, categories, min_area, crowd, split, licence, provenance,
         skip_odd, dry_run, overwrite, task,
     )  # fmt: skip
-    result = workflow.import_coco(config, terminal.reporter(quiet))
-    if as_json:
-        terminal.emit_json(result.to_json())
-        if result.refused:
-            raise typer.Exit(INVALID_DATA)
-        return
-    if result.refused:
-        raise DataError(*result.refusal(SHOWN_FAULTS))
-    terminal.table("", ("id", "class", "samples"), result.class_rows())
-    for line in [*result.count_lines(), *result.fault_lines(SHOWN_FAULTS)]:
-        terminal.say(line)
-    terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")
+    show_import(workflow.import_coco(config, terminal.reporter(quiet)), as_json)
 
 
 @import_app.command("bigdatasetgan", epilog="Example: bdgan data import bigdatasetgan data --dry-run")
@@ -175,3 +165,11 @@ def import_bigdatasetgan(
             terminal.say(line)
     verb = "wrote" if result.written else "would write"
     terminal.say(f"{verb} {result.samples} samples to {result.root}; pictures made again: {result.made_again}")
+
+
+for _name, _command, _source in (
+    ("yolo", tools.import_yolo, "street --mode semantic --dry-run"),
+    ("labelme", tools.import_labelme, "photos --labels background,cat,dog --dry-run"),
+    ("labelstudio", tools.import_labelstudio, "project-1.json --images photos --dry-run"),
+):
+    import_app.command(_name, epilog=f"Example: bdgan data import {_name} {_source}")(_command)

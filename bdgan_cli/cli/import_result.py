@@ -40,7 +40,12 @@ class Imported(Protocol):
 
 
 def show_import(result: Imported, as_json: bool) -> None:
-    """Print the result of an import.
+    """Print the result of an import; see :func:`show_result`."""
+    show_result(result, ("id", "class", "samples"), as_json)
+
+
+def show_result(result: Imported, columns: Sequence[str], as_json: bool) -> None:
+    """Print what came in, with a table of classes.
 
     Raises:
         DataError: If it was refused, with the first faults.
@@ -53,6 +58,6 @@ def show_import(result: Imported, as_json: bool) -> None:
         return
     if result.refused:
         raise DataError(*result.refusal(SHOWN_FAULTS))
-    terminal.table("", ("id", "class", "samples"), result.class_rows())
+    terminal.table("", columns, result.class_rows())
     for line in result.lines(SHOWN_FAULTS):
         terminal.say(line)

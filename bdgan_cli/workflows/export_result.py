@@ -17,6 +17,7 @@ class Loss:
         least: The least IoU.
         least_key: The sample that has it.
         changed: Samples with an IoU below 1.
+        without_ignore: Samples with pixels to ignore that a reader takes for background.
     """
 
     samples: int = 0
@@ -24,9 +25,11 @@ class Loss:
     least: float = 1.0
     least_key: str = ""
     changed: int = 0
+    without_ignore: int = 0
 
-    def add(self, key: str, agreement: float | None) -> None:
-        """Count a sample; None is one of a format that loses nothing."""
+    def add(self, key: str, agreement: float | None, ignored_px: int) -> None:
+        """Count a sample; an agreement of None is one of a format that loses nothing."""
+        self.without_ignore += ignored_px > 0
         if agreement is None:
             return
         self.samples += 1
@@ -84,6 +87,9 @@ class ExportResult:
             worst = f", least {self.loss.least:.4f} ({self.loss.least_key})" if self.loss.changed else ""
             changed = f"{self.loss.changed} of {self.loss.samples} masks changed"
             lines.append(f"what the format loses: mean IoU {self.loss.mean:.4f}{worst}; {changed}")
+        if self.loss.without_ignore:
+            count = f"{self.loss.without_ignore} masks"
+            lines.append(f"pixels to ignore became background in {count}: {self.to} has no word for them")
         if self.resumed:
             lines.append(f"{self.resumed} samples were there before")
         verb = "wrote" if self.written else "would write"
@@ -109,6 +115,7 @@ class ExportResult:
                 "min": loss.least,
                 "min_key": loss.least_key,
             },
+            "masks_without_their_ignored_pixels": loss.without_ignore,
             "seconds": self.seconds,
             "samples_per_second": self.samples_per_second,
         }

@@ -42,7 +42,7 @@ def run_job(job: Job, target: Target, workers: int | None, report: Reporter) -> 
             continue
         resumed += len(lines)
         for line in lines:
-            loss.add(line["key"], line["agreement"])
+            loss.add(line["key"], line["agreement"], line["ignored_px"])
     with report.task("export", len(job), "samples", done=resumed) as task:
         for part in waiting:
             _run_part(job, part, target, workers, task, loss)
@@ -58,7 +58,7 @@ def _run_part(job: Job, part: Part, target: Target, workers: int | None, task: T
     def packed_rows() -> Iterator[Any]:
         for line, packed in in_threads(lambda pair: _convert(job, target, part.split, *pair), jobs, workers):
             lines.append(line)
-            loss.add(line["key"], line["agreement"])
+            loss.add(line["key"], line["agreement"], line["ignored_px"])
             yield packed
             task.advance()
 

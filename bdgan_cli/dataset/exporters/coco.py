@@ -17,7 +17,7 @@ from bdgan_cli.dataset.exporters.json_text import json_object
 from bdgan_cli.dataset.exporters.objects import Region, ignored_region, main_label, regions
 from bdgan_cli.dataset.exporters.run_lengths import encode_rle
 from bdgan_cli.dataset.importers.coco_rle import fill_polygons
-from bdgan_cli.dataset.outlines import outline_polygons
+from bdgan_cli.dataset.interchange.outlines import mask_rings
 
 _ADDRESSES = ("coco_url", "flickr_url")
 
@@ -122,9 +122,9 @@ class CocoExporter:
         return {"description": info.name, "provenance": info.provenance, "version": "1.0"}
 
 
-def _polygons(region: Region) -> tuple[list[list[int]], float]:
+def _polygons(region: Region) -> tuple[list[list[float]], float]:
     """Return an object's polygons, and the IoU of what COCO's fill makes of them with the object."""
-    rings = outline_polygons(region.crop)
-    filled = fill_polygons([ring.reshape(-1).astype(np.float64) for ring in rings], region.crop.shape)
+    rings = mask_rings(region.crop, inset_px=0)
+    filled = fill_polygons([ring.reshape(-1) for ring in rings], region.crop.shape)
     both, either = int(np.count_nonzero(filled & region.crop)), int(np.count_nonzero(filled | region.crop))
     return [(ring + region.bbox[:2]).reshape(-1).tolist() for ring in rings], both / either

@@ -25,12 +25,14 @@ class ExportOptions:
     Attributes:
         polygons: Objects as polygons instead of run lengths.
         panoptic: Panoptic annotations as well.
+        tolerance: How far, in pixels, polygons may leave out points of an outline; 0 keeps every pixel.
         components: Each connected piece of a label is an object of its own; otherwise all pixels of a label are one.
     """
 
     polygons: bool = False
     panoptic: bool = False
     components: bool = False
+    tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,14 @@ class Converted:
         files: File contents by path below the export's folder.
         record: Plain JSON values for :meth:`Exporter.finish`.
         agreement: IoU in [0, 1] of the mask with what a reader of the export gets; None where nothing is lost.
+        ignored_px: Pixels to ignore for which the format has no word: a reader takes them for background.
         packed: Values for the format's :class:`Packing`.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     record: Record = field(default_factory=dict)
     agreement: float | None = None
+    ignored_px: int = 0
     packed: Mapping[str, Any] | None = None
 
 

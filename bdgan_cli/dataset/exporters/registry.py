@@ -10,8 +10,11 @@ from bdgan_cli.dataset.exporters.detectron2 import Detectron2Exporter
 from bdgan_cli.dataset.exporters.exporter import Exporter, ExportPlan
 from bdgan_cli.dataset.exporters.folder import FolderExporter
 from bdgan_cli.dataset.exporters.huggingface import HuggingFaceExporter
+from bdgan_cli.dataset.exporters.labelme import LabelmeExporter
+from bdgan_cli.dataset.exporters.labelstudio import LabelStudioExporter
 from bdgan_cli.dataset.exporters.mmseg import MmsegExporter
 from bdgan_cli.dataset.exporters.voc import MOST_LABELS, build_cvat, build_voc
+from bdgan_cli.dataset.exporters.yolo import YoloExporter
 from bdgan_cli.errors import UsageError, near_names
 
 
@@ -45,6 +48,9 @@ FORMATS: dict[str, Format] = {
     "mmseg": Format(MmsegExporter, images="same", most_labels=MOST_LABELS),
     "detectron2": Format(Detectron2Exporter, options=("components",), most_labels=MOST_LABELS),
     "huggingface": Format(HuggingFaceExporter, labels="masks"),
+    "labelme": Format(LabelmeExporter, options=("tolerance",), needs_masks=False),
+    "labelstudio": Format(LabelStudioExporter, needs_masks=False),
+    "yolo": Format(YoloExporter, options=("tolerance",)),
 }
 
 

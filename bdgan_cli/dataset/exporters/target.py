@@ -73,7 +73,7 @@ class Target:
         return lines if whole else None
 
     def lines(self, stem: str) -> Iterator[Record]:
-        """Yield the lines of a finished part, each with ``files``, ``record`` and ``agreement``."""
+        """Yield the lines of a finished part, each with ``files``, ``record``, ``agreement`` and ``ignored_px``."""
         with self._part(stem).open(encoding="utf-8") as file:
             for line in file:
                 yield json.loads(line)
@@ -90,7 +90,8 @@ class Target:
                 self._make_folder(path.parent)
                 path.write_bytes(data)
         sizes = {name: len(data) for name, data in converted.files.items()}
-        return {"files": sizes, "record": converted.record, "agreement": converted.agreement}
+        lost = {"agreement": converted.agreement, "ignored_px": converted.ignored_px}
+        return {"files": sizes, "record": converted.record, **lost}
 
     def write_part(self, stem: str, lines: Iterable[Record]) -> None:
         """Write the file that says that a part is finished; the lines are taken one by one.

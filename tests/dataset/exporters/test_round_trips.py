@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bdgan_cli.dataset.importers.coco import CocoImport, import_coco
+from bdgan_cli.dataset.importers.annotated import AnnotatedImport
+from bdgan_cli.dataset.importers.coco import import_coco
 from bdgan_cli.dataset.importers.coco_masks import MaskRule as CocoRule
 from bdgan_cli.dataset.importers.folder import FolderImport, import_folder
 from bdgan_cli.dataset.importers.mask_rules import MaskRule
@@ -62,7 +63,7 @@ def with_workflow(workflow: Callable[[ImportMasksConfig], Any]) -> Back:
 
 def from_coco(split: str, mode: str) -> Back:
     def back(source: Path, out: Path) -> Any:
-        job = CocoImport("x", CocoRule(mode))
+        job = AnnotatedImport("x", "coco", CocoRule(mode))
         file = source / "annotations" / f"instances_{split}.json"
         return import_coco(file, source / "images" / split, out, job, Silent())
 
