@@ -66,7 +66,8 @@ def _run_part(job: Job, part: Part, target: Target, workers: int | None, task: T
         for _ in packed_rows():
             pass
     else:
-        target.write_packed(packing.path(part.split, part.number), packing, packed_rows())
+        size = target.write_packed(packing.path(part.split, part.number), packing, packed_rows())
+        lines[-1]["files"].update(size)
     target.write_part(part.stem, lines)
 
 

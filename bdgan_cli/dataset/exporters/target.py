@@ -106,8 +106,8 @@ class Target:
             atomic.seal(file)
             atomic.put_in_place(temporary, path)
 
-    def write_packed(self, name: str, packing: Packing, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write the common file of a part.
+    def write_packed(self, name: str, packing: Packing, rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+        """Write the common file of a part, and return its size by its name, as the part's lines have them.
 
         Raises:
             BdganError: If the machine refuses.
@@ -120,6 +120,7 @@ class Target:
             packing.write(file, rows)
             atomic.seal(file)
             atomic.put_in_place(temporary, path)
+        return {name: path.stat().st_size}
 
     def finish(self, files: Iterable[tuple[str, Iterable[bytes]]]) -> None:
         """Write the files made of all samples, then say that the export is finished.

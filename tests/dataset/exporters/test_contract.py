@@ -11,7 +11,7 @@ import pytest
 
 from bdgan_cli.dataset.exporters.exporter import Converted, ExportOptions, Item
 from bdgan_cli.dataset.exporters.registry import FORMATS, Format
-from bdgan_cli.dataset.exporters.target import MANIFEST
+from bdgan_cli.dataset.exporters.target import MANIFEST, Target
 from bdgan_cli.dataset.sample import Sample
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo
 from bdgan_cli.dataset.writer import open_for_writing
@@ -81,6 +81,25 @@ def test_a_killed_export_ends_with_the_same_bytes(
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "out", to)
     assert run(data, tmp_path / "out", to) == whole
+
+
+@each_format
+def test_files_that_are_lost_before_the_end_are_written_again(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    whole = run(data, tmp_path / "whole" / "out", to)
+    with monkeypatch.context() as patch:
+        patch.setattr(Target, "finish", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "out", to)
+    written = sorted(path for path in (tmp_path / "out").rglob("*.*") if path.suffix in (".png", ".jpg", ".parquet"))
+    written[0].unlink()
+    written[-1].write_bytes(b"")
+    assert run(data, tmp_path / "out", to) == whole
+
+
+def interrupt(*args: Any) -> None:
+    raise KeyboardInterrupt
 
 
 @each_format
