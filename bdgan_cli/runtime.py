@@ -8,8 +8,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
@@ -18,6 +21,10 @@ from bdgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+_ALONE = ContextVar("alone", default=False)
+
+Value = TypeVar("Value")
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -62,6 +69,14 @@ class Runtime:
         """Return whether something is so in any of the processes."""
         return bool(self.all_sum(torch.tensor(float(here), device=self.device)) > 0)
 
+    def from_first(self, value: Value) -> Value:
+        """Return the first process's value in every process; all of them must call."""
+        if self.world_size == 1:
+            return value
+        told = [value]
+        torch.distributed.broadcast_object_list(told, src=0, device=self.device)
+        return told[0]
+
     def prepare(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that backward passes average the gradients of all processes; alone, return it as it is."""
         if self.world_size == 1:
@@ -92,7 +107,7 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
         workers = workers or max(1, _usable_cores() // local_size)
     else:
         workers = 1
-    if world_size == 1:
+    if world_size == 1 or _ALONE.get():
         return Runtime(chosen, workers=workers)
 
     from lightning_fabric import Fabric
@@ -101,6 +116,16 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
     fabric = Fabric(accelerator=chosen.type, devices=local_size, num_nodes=nodes, strategy="ddp")
     fabric.launch()
     return Runtime(fabric.device, fabric.global_rank, fabric.world_size, workers, fabric)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let what starts inside compute in this process by itself, whatever others it was started with."""
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
 
 
 def choose_device(device: str) -> torch.device:

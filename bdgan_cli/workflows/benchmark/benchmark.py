@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from bdgan_cli import runs
 from bdgan_cli.progress import Reporter, Silent
-from bdgan_cli.runtime import Runtime
+from bdgan_cli.runtime import Runtime, alone
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.splits import count_task
 from bdgan_cli.tasks.task import Task
@@ -105,10 +107,16 @@ def benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> StudyR
 
 
 def first_alone(runtime: Runtime, make: Callable[[], Any]) -> Any:
-    """Let the first process make what all need, then the others find it there."""
-    made = make() if runtime.is_first else None
-    runtime.barrier()
-    return made if runtime.is_first else make()
+    """Let the first process make what all need, as if it were alone, and tell the others what it returned.
+
+    Whatever is made starts a runtime of its own, which sets the threads; the training's own number comes back.
+    """
+    made, threads = None, torch.get_num_threads()
+    if runtime.is_first:
+        with alone():
+            made = make()
+    torch.set_num_threads(threads)
+    return runtime.from_first(made)
 
 
 def finish(
