@@ -156,14 +156,15 @@ def _run_arm(arm: Arm, shared: Shared, advance: Any) -> ArmRecord:
 
 
 def _clean_parts(arm: Arm, shared: Shared) -> tuple[list[Part], dict[str, Leaks]]:
-    parts, found = [], {}
+    parts: list[Part] = []
+    found: dict[str, Leaks] = {}
     for reference in arm.sets:
         part = open_part(reference, shared.study.task)
         for name, check in shared.checks.items():
-            part, found[name] = check.clean(part)
-            lost = found[name].pictures + found[name].latents + found[name].near_duplicates
-            if lost:
-                shared.report.note(f"{reference}: {lost} samples are like pictures of {name} and are left out")
+            part, leaks = check.clean(part)
+            found[name] = leaks.joined(found.get(name))
+            if leaks.count:
+                shared.report.note(f"{reference}: {leaks.count} samples are like pictures of {name} and are left out")
         parts.append(part)
     return parts, found
 
