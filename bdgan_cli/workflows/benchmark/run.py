@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +131,7 @@ def read_record(job: RunJob) -> RunRecord | None:
         with np.load(job.folder / COUNTS_FILE, allow_pickle=False) as arrays:
             tested = {name: _tested(arrays, place) for place, name in enumerate(content["tests"])}
         return RunRecord(content["figures"], tested)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}", "remove its folder, or start again: --overwrite") from error
 
 
