@@ -27,7 +27,7 @@ from bdgan_cli.training.order import steps_of
 from bdgan_cli.workflows.benchmark.arms import Arm, Online
 from bdgan_cli.workflows.benchmark.leaks import LeakCheck, Leaks
 from bdgan_cli.workflows.benchmark.online import OnlineFeeder
-from bdgan_cli.workflows.benchmark.parts import FittedSource, Part, TrainingSource, open_part
+from bdgan_cli.workflows.benchmark.parts import FittedSource, Part, TrainingSource, labels_json, open_part
 from bdgan_cli.workflows.benchmark.run import RunJob, RunRecord, run_once
 from bdgan_cli.workflows.quality_features import Run
 from bdgan_cli.workflows.sampler import Sampler, open_sampler
@@ -179,8 +179,7 @@ def _stored_job(arm: Arm, parts: list[Part], seed: int, shared: Shared) -> RunJo
     def feed(first: int) -> Feeder[tuple[Tensor, Tensor]]:
         return Feeder(source, Diet(recipe.batch, steps, seed, first), shared.runtime, workers)
 
-    learnt = {"sets": [part.sha256 for part in parts], "labels": [_labels_json(part.labels) for part in parts]}
-    return _job(arm, seed, steps, feed, learnt, shared)
+    return _job(arm, seed, steps, feed, {"sets": [part.identity for part in parts]}, shared)
 
 
 def _online_job(arm: Arm, sampler: Sampler, seed: int, shared: Shared) -> RunJob:
@@ -198,7 +197,7 @@ def _online_job(arm: Arm, sampler: Sampler, seed: int, shared: Shared) -> RunJob
     learnt = {
         "online": {name: info[name] for name in ("generator", "head")} | {"plan": sampler.labeller.plan.to_json()},
         "drop_uncertain": online.drop_uncertain,
-        "labels": _labels_json(labels),
+        "labels": labels_json(labels),
         "processes": shared.runtime.world_size,
     }
     return _job(arm, seed, steps, feed, learnt, shared)
@@ -234,7 +233,7 @@ def _job(arm: Arm, seed: int, steps: int, feed: Any, learnt: Mapping[str, Any], 
         "init": {"name": study.init.name, "sha256": study.init.sha256},
         "seed": seed,
         "steps": steps,
-        "tests": {name: part.sha256 for name, part in shared.tests.items()},
+        "tests": {name: part.identity for name, part in shared.tests.items()},
         **learnt,
     }
     sources = {name: FittedSource(part, study.recipe.size_px) for name, part in shared.tests.items()}
@@ -242,8 +241,3 @@ def _job(arm: Arm, seed: int, steps: int, feed: Any, learnt: Mapping[str, Any], 
         f"{arm.name}, seed {seed}", study.folder / RUNS / f"{arm.name}-s{seed}", study.recipe, steps,
         study.task.labels_count, study.init.tensors, feed, sources, seed, identity,
     )  # fmt: skip
-
-
-def _labels_json(labels: LabelMap) -> dict[str, Any]:
-    classes = None if labels.class_labels is None else {str(k): v for k, v in labels.class_labels.items()}
-    return {"classes": classes, "tables": {str(k): v.tolist() for k, v in labels.tables.items()}}
