@@ -7,7 +7,8 @@ one on the same folder is refused with the difference.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,22 +127,29 @@ def run_study(
     tests = {name: open_part(reference, study.task) for name, reference in study.tests.items()}
     run = Run(runtime, report, 0)
     shared = Shared(study, tests, {name: LeakCheck(t, run) for name, t in tests.items()}, runtime, workers, report)
-    if runtime.is_first:
-        _prepare(study.folder, overwrite)
-    runtime.barrier()
     records = []
-    with report.task(f"benchmark {study.task.name}", len(study.arms) * len(study.seeds), "runs") as task:
+    with ExitStack() as until_done:
+        if runtime.is_first:
+            until_done.enter_context(_prepared(study.folder, overwrite))
+        runtime.barrier()
+        task = until_done.enter_context(
+            report.task(f"benchmark {study.task.name}", len(study.arms) * len(study.seeds), "runs")
+        )
         for arm in study.arms:
             records.append(_run_arm(arm, shared, task.advance))
     return records, tests
 
 
-def _prepare(folder: Path, overwrite: bool) -> None:
-    with refusals_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with folder_lock(folder):
+@contextmanager
+def _prepared(folder: Path, overwrite: bool) -> Iterator[None]:
+    """Make the folder and keep others out of it: two trainings would write the same checkpoint."""
+    with ExitStack() as stack:
+        with refusals_explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(folder_lock(folder))
             if overwrite and (folder / RUNS).is_dir():
                 shutil.rmtree(folder / RUNS)
+        yield
 
 
 def _run_arm(arm: Arm, shared: Shared, advance: Any) -> ArmRecord:
