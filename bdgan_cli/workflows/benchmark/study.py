@@ -75,6 +75,10 @@ class Study:
     seeds: tuple[int, ...]
     folder: Path
 
+    def __post_init__(self) -> None:
+        if self.recipe.steps is None and any(arm.online for arm in self.arms):
+            raise UsageError("online sampling has no epochs: how many steps?", "use --steps 20000")
+
 
 @dataclass(frozen=True)
 class ArmRecord:
@@ -193,8 +197,7 @@ def _stored_job(arm: Arm, parts: list[Part], seed: int, shared: Shared) -> RunJo
 def _online_job(arm: Arm, sampler: Sampler, seed: int, shared: Shared) -> RunJob:
     recipe, online = shared.study.recipe, arm.online
     assert online is not None
-    if recipe.steps is None:
-        raise UsageError("online sampling has no epochs: how many steps?", "use --steps")
+    assert recipe.steps is not None
     steps, labels = recipe.steps, LabelMap.bind(shared.study.task, sampler.info)
 
     def feed(first: int) -> OnlineFeeder:
