@@ -131,17 +131,13 @@ def run_study(
     tests = {name: open_part(reference, study.task) for name, reference in study.tests.items()}
     run = Run(runtime, report, 0)
     shared = Shared(study, tests, {name: LeakCheck(t, run) for name, t in tests.items()}, runtime, workers, report)
-    records = []
     with ExitStack() as until_done:
         if runtime.is_first:
             until_done.enter_context(_prepared(study.folder, overwrite))
         runtime.barrier()
-        task = until_done.enter_context(
-            report.task(f"benchmark {study.task.name}", len(study.arms) * len(study.seeds), "runs")
-        )
-        for arm in study.arms:
-            records.append(_run_arm(arm, shared, task.advance))
-    return records, tests
+        total = len(study.arms) * len(study.seeds)
+        task = until_done.enter_context(report.task(f"benchmark {study.task.name}", total, "runs"))
+        return [_run_arm(arm, shared, task.advance) for arm in study.arms], tests
 
 
 @contextmanager
