@@ -1,4 +1,4 @@
-"""The trainer: a small network without dropout, so that processes and continuations can be compared number by number."""
+"""The trainer: a small network without dropout, so that processes and continuations compare number by number."""
 
 from __future__ import annotations
 
