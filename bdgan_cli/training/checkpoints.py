@@ -83,6 +83,8 @@ def _first_difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any
     """Descend into what differs, so that one value is told and not two whole recipes."""
     if found == wanted:
         return None
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        found, wanted = ({str(i): value for i, value in enumerate(values)} for values in (found, wanted))
     if not (isinstance(found, Mapping) and isinstance(wanted, Mapping)):
         return name, found, wanted
     key = next(key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key))

@@ -72,6 +72,8 @@ def test_another_training_is_refused_with_the_difference(tmp_path):
         ({"recipe": {"batch": 4, "lr": 1}}, {"recipe": {"batch": 4, "lr": 2}}, "recipe.lr 1, this one has 2"),
         ({"a": {"b": {"c": 1}}}, {"a": {"b": {}}}, "a.b.c 1, this one has None"),
         ({"a": {"b": 1}}, {"a": [1]}, r"a \{'b': 1\}, this one has \[1\]"),
+        ({"a": [1, {"b": 2}, 3]}, {"a": [1, {"b": 0}, 4]}, "a.1.b 2, this one has 0"),
+        ({"a": [1, 2]}, {"a": [1]}, r"a \[1, 2\], this one has \[1\]"),
         ({"only": 1}, {}, "only 1, this one has None"),
     ],
 )
