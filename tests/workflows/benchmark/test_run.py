@@ -206,7 +206,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, sets, monkeypatch):
         with pytest.raises(ZeroDivisionError):
             run_once(job(tmp_path, sets, recipe=replace(RECIPE, steps=3)), cpu(), Silent())
     assert (tmp_path / CHECKPOINT_FILE).is_file()
-    with pytest.raises(UsageError, match="recipe.batch 4, this one has 2"):
+    with pytest.raises(UsageError, match=r"recipe\.batch 4, this one has 2"):
         run_once(job(tmp_path, sets, recipe=replace(RECIPE, steps=3, batch=2)), cpu(), Silent())
 
 
@@ -234,7 +234,7 @@ def test_damage_is_told_and_never_taken(tmp_path, done, file, spoil):
         path.unlink()
     else:
         path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(DataError, match="result.json is damaged") as caught:
+    with pytest.raises(DataError, match=r"result\.json is damaged") as caught:
         read_record(replace(made, folder=tmp_path))
     assert "--overwrite" in caught.value.hint
 
