@@ -78,7 +78,7 @@ def _check_choice(option: str, value: str, known: tuple[str, ...]) -> None:
 # sets of different sizes are compared at equal cost.
 PRESETS: dict[str, Recipe] = {
     "paper": Recipe(),
-    "tiny": Recipe("lraspp-tiny", size_px=64, batch=16, steps=1000, learning_rate=0.1, scale=(0.75, 1.5)),
+    "tiny": Recipe("lraspp-tiny", size_px=64, batch=16, steps=800, learning_rate=0.1, scale=(0.75, 1.5)),
 }
 
 

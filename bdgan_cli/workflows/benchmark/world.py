@@ -172,9 +172,10 @@ def _one_head(world: World) -> Arm:
 
 
 def _rejection(world: World) -> Arm:
-    config = world.sampling("shapes-sim-rejected", reject=world.sizes.reject)
+    rejecting = world.sampling("shapes-sim-rejected", reject=world.sizes.reject)
+    config = replace(rejecting, per_class=world.sizes.small)
     sets = (world.filtered(world.sampled("shapes-sim-rejected", config)),)
-    return Arm("rejection", f"the large set after rejection of {world.sizes.reject:.0%}, filtered", sets)
+    return Arm("rejection", f"a small set after rejection of {world.sizes.reject:.0%}, filtered", sets)
 
 
 def _wild(world: World) -> str:
