@@ -1,4 +1,4 @@
-"""``bdgan benchmark``, the workflow and the command: files, plans, options, and what is told when something is wrong."""
+"""``bdgan benchmark``, the workflow and the command: files, plans, options, and what is told of mistakes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.workflows.benchmark.benchmark import benchmark, plan_benchmark, sets_of
 from bdgan_cli.workflows.benchmark.config import BenchmarkConfig, RecipeOptions, is_embedded, settle_recipe
 from tests.conftest import cli_environment
-from tests.workflows.benchmark.sets import SIZES, Notes, samples, same_counts, write
+from tests.workflows.benchmark.sets import SIZES, Notes, same_counts, samples, write
 
 FILES = {"benchmark.json", "benchmark.csv", "labels.csv", "report.html"}
 SMOKE = ("--preset", "tiny", "--size", 32, "--steps", 3, "--batch", 4, "--seeds", 1, "--threads", 1, "--device", "cpu")
