@@ -84,12 +84,25 @@ def test_batches_are_what_a_segmenter_takes(sampler):
         assert set(labels.unique().tolist()) <= {IGNORED, *range(TASK.labels_count)}
 
 
-@pytest.mark.parametrize("first", [1, 2, 3, 7])
+@pytest.mark.parametrize("first", [1, 3, 7])
 def test_the_stream_does_not_depend_on_where_it_starts(sampler, first):
     whole, rest = list(feeder(sampler)), list(feeder(sampler, first=first))
     assert len(rest) == 8 - first
     assert all(same(a, b) for a, b in zip(whole[first:], rest, strict=True))
     assert not same(whole[0], whole[1])
+
+
+def test_the_stream_does_not_depend_on_the_threads_that_train(sampler):
+    before, streams = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 2):
+            torch.set_num_threads(threads)
+            streams.append(list(feeder(sampler, steps=6)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for other in streams[1:]:
+        assert all(same(a, b) for a, b in zip(streams[0], other, strict=True))
 
 
 def test_another_seed_of_the_training_is_another_order_and_another_plan_another_stream(sampler, workspace):
