@@ -8,11 +8,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import nn
@@ -22,9 +21,7 @@ from bdgan_cli.errors import UsageError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-_ALONE = ContextVar("alone", default=False)
-
-Value = TypeVar("Value")
+Made = TypeVar("Made")
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -69,13 +66,17 @@ class Runtime:
         """Return whether something is so in any of the processes."""
         return bool(self.all_sum(torch.tensor(float(here), device=self.device)) > 0)
 
-    def from_first(self, value: Value) -> Value:
-        """Return the first process's value in every process; all of them must call."""
+    def first_alone(self, make: Callable[[], Made]) -> Made:
+        """Let the first process make something while the others wait, and give it to all of them."""
         if self.world_size == 1:
-            return value
-        told = [value]
-        torch.distributed.broadcast_object_list(told, src=0, device=self.device)
-        return told[0]
+            return make()
+        made: list[Made | None] = [make() if self.is_first else None]
+        torch.distributed.broadcast_object_list(made, src=0, device=self.device)
+        return cast("Made", made[0])
+
+    def alone(self) -> Runtime:
+        """Return this device for work that the process does without the others."""
+        return Runtime(self.device, workers=self.workers)
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that backward passes average the gradients of all processes; alone, return it as it is."""
@@ -107,7 +108,7 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
         workers = workers or max(1, _usable_cores() // local_size)
     else:
         workers = 1
-    if world_size == 1 or _ALONE.get():
+    if world_size == 1:
         return Runtime(chosen, workers=workers)
 
     from lightning_fabric import Fabric
@@ -119,13 +120,14 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
 
 
 @contextmanager
-def alone() -> Iterator[None]:
-    """Let what starts inside compute in this process by itself, whatever others it was started with."""
-    token = _ALONE.set(True)
+def torch_threads(count: int) -> Iterator[None]:
+    """Compute with that many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
         yield
     finally:
-        _ALONE.reset(token)
+        torch.set_num_threads(before)
 
 
 def choose_device(device: str) -> torch.device:

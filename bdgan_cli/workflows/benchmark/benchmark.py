@@ -6,11 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from bdgan_cli import runs
 from bdgan_cli.progress import Reporter, Silent
-from bdgan_cli.runtime import Runtime, alone
+from bdgan_cli.runtime import Runtime
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.splits import count_task
 from bdgan_cli.tasks.task import Task
@@ -96,7 +94,7 @@ def benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> StudyR
     recipe = settle_recipe(config.recipe, task)
     init = settle_init(config.init, config.workspace, recipe)
     if is_embedded(config, task):
-        arms, test = first_alone(runtime, lambda: _world_sets(config, report))
+        arms, test = runtime.first_alone(lambda: _world_sets(config, runtime, report))
     else:
         arms, test = sets_of(config, report), test_set(config, report)
     study = Study(
@@ -104,19 +102,6 @@ def benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> StudyR
     )  # fmt: skip
     records, tests = run_study(study, runtime, report, workers=config.workers, overwrite=config.overwrite)
     return finish(study, records, tests, runtime)
-
-
-def first_alone(runtime: Runtime, make: Callable[[], Any]) -> Any:
-    """Let the first process make what all need, as if it were alone, and tell the others what it returned.
-
-    Whatever is made starts a runtime of its own, which sets the threads; the training's own number comes back.
-    """
-    made, threads = None, torch.get_num_threads()
-    if runtime.is_first:
-        with alone():
-            made = make()
-    torch.set_num_threads(threads)
-    return runtime.from_first(made)
 
 
 def finish(
@@ -142,8 +127,8 @@ def finish(
     return result
 
 
-def _world_sets(config: BenchmarkConfig, report: Reporter) -> tuple[tuple[Arm, ...], str]:
-    world = World(config.workspace, config.world, config.world_seed, config.device, report)
+def _world_sets(config: BenchmarkConfig, runtime: Runtime, report: Reporter) -> tuple[tuple[Arm, ...], str]:
+    world = World(config.workspace, config.world, config.world_seed, runtime, report)
     return tuple(ARMS[name](world) for name in arms_named(config.arms, ARMS)), world.test()
 
 
