@@ -1,4 +1,4 @@
-"""A workspace and what lies in it: datasets under ``datasets/``, trained heads under ``heads/``.
+"""A workspace and what lies in it: datasets under ``datasets/``, heads under ``heads/``, backbones under ``backbones/``.
 
 Commands that are not told what to work on take the newest fitting thing and say which.
 """
@@ -14,6 +14,7 @@ from bdgan_cli.errors import MissingError, UsageError, near_names
 
 _DATASET_FILE = "dataset.json"
 _HEAD_FILE = "head.json"
+_BACKBONE_FILE = "backbone.json"
 
 
 def dataset_folder(workspace: Path, name: str) -> Path:
@@ -24,6 +25,11 @@ def dataset_folder(workspace: Path, name: str) -> Path:
 def head_folder(workspace: Path, name: str) -> Path:
     """Return where the head of that name lies or will lie."""
     return workspace / "heads" / _checked(name)
+
+
+def backbone_folder(workspace: Path, name: str) -> Path:
+    """Return where the pre-trained backbone of that name lies or will lie."""
+    return workspace / "backbones" / _checked(name)
 
 
 def newest_dataset(workspace: Path, kinds: Iterable[str], generator: str | None = None) -> Path:
@@ -81,11 +87,24 @@ def find_head(workspace: Path, name: str) -> Path:
     Raises:
         MissingError: If neither exists; the hint names near ones.
     """
-    for folder in (Path(name), workspace / "heads" / name):
-        if (folder / _HEAD_FILE).is_file():
+    return _find(workspace, name, "head", _HEAD_FILE)
+
+
+def find_backbone(workspace: Path, name: str) -> Path:
+    """Find a pre-trained backbone by its name in the workspace or by its path.
+
+    Raises:
+        MissingError: If neither exists; the hint names near ones.
+    """
+    return _find(workspace, name, "backbone", _BACKBONE_FILE)
+
+
+def _find(workspace: Path, name: str, kind: str, marker: str) -> Path:
+    for folder in (Path(name), workspace / f"{kind}s" / name):
+        if (folder / marker).is_file():
             return folder
-    known = sorted(path.parent.name for path in (workspace / "heads").glob(f"*/{_HEAD_FILE}"))
-    raise MissingError(f"no head {name!r} in workspace {workspace}", near_names(name, known) if known else "")
+    known = sorted(path.parent.name for path in (workspace / f"{kind}s").glob(f"*/{marker}"))
+    raise MissingError(f"no {kind} {name!r} in workspace {workspace}", near_names(name, known) if known else "")
 
 
 def _newest(folder: Path, marker: str, fits: Callable[[dict[str, Any]], bool]) -> Path | None:
