@@ -1,7 +1,6 @@
-"""Residual networks as torchvision numbers and names them (arXiv:1512.03385), for pre-training and for those who take over.
+"""Residual networks (arXiv:1512.03385) with torchvision's names, for pre-training and for those who take over.
 
-The names of parameters are torchvision's, so its weights load and ours load there. Axis legend: N pictures, C channels,
-H rows, W columns.
+Its weights load here and ours load there. Axis legend: N pictures, C channels, H rows, W columns.
 """
 
 from __future__ import annotations

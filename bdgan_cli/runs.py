@@ -1,4 +1,4 @@
-"""A workspace and what lies in it: datasets under ``datasets/``, heads under ``heads/``, backbones under ``backbones/``.
+"""A workspace and what lies in it: ``datasets/``, trained heads in ``heads/``, pre-trained networks in ``backbones/``.
 
 Commands that are not told what to work on take the newest fitting thing and say which.
 """

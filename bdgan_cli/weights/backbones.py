@@ -1,7 +1,7 @@
 """Pre-trained backbones on disk: ``backbone.json`` says what one is, ``weights.safetensors`` holds its weights.
 
-The names of the tensors are torchvision's, without a classifier. ``backbone.json`` is written last and marks the backbone
-as complete. Nothing is ever unpickled.
+The names of the tensors are torchvision's, without a classifier. ``backbone.json`` is written last and marks the
+backbone as complete. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ BACKBONE_FILE = "backbone.json"
 WEIGHTS_FILE = "weights.safetensors"
 
 _AGAIN = "pre-train it again: bdgan pretrain --help"
+_OTHER = "give its own architecture: --arch"
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,12 @@ def check_backbone(tensors: Mapping[str, Tensor], arch: str, where: str) -> None
         expected = backbone_tensors(ResNet(find_architecture(arch)))
     missing, extra = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or extra:
-        raise DataError(
-            f"{where}: expected a {arch}, got {len(missing)} names missing {missing[:3]}, {len(extra)} unknown {extra[:3]}",
-            "give its own architecture: --arch",
-        )
+        got = f"{len(missing)} names missing {missing[:3]}, {len(extra)} unknown {extra[:3]}"
+        raise DataError(f"{where}: expected a {arch}, got {got}", _OTHER)
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
             shapes = f"{name} of shape {tuple(expected[name].shape)}, got {tuple(tensor.shape)}"
-            raise DataError(f"{where}: expected a {arch} with {shapes}", "give its own architecture: --arch")
+            raise DataError(f"{where}: expected a {arch} with {shapes}", _OTHER)
 
 
 def backbone_tensors(backbone: ResNet) -> dict[str, Tensor]:
