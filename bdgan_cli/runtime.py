@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 
 from bdgan_cli.errors import UsageError
 
@@ -48,6 +49,34 @@ class Runtime:
         """Wait until every process has come here."""
         if self.fabric is not None:
             self.fabric.barrier()
+
+    def all_sum(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the sum of a tensor over all processes; without gradient."""
+        if self.world_size == 1:
+            return values
+        total = values.detach().clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    def all_gather(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the rows of all processes, in the order of their ranks; as many from each, without gradient."""
+        if self.world_size == 1:
+            return values
+        rows = values.detach().contiguous()
+        parts = [torch.empty_like(rows) for _ in range(self.world_size)]
+        torch.distributed.all_gather(parts, rows)
+        return torch.cat(parts)
+
+    def any(self, here: bool) -> bool:
+        """Return whether something is so in any of the processes."""
+        return bool(self.all_sum(torch.tensor(float(here), device=self.device)) > 0)
+
+    def prepare(self, module: nn.Module) -> nn.Module:
+        """Wrap a module so that backward passes average the gradients of all processes; alone, return it as it is."""
+        if self.world_size == 1:
+            return module
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(module, device_ids=ids)
 
     def share(self, count: int) -> range:
         """Return the positions of the work units that this process takes."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bdgan_cli.heads.labels import decide, probabilities
 
-_BAG_STREAM, _ORDER_STREAM = 1, 2
+_BAG_STREAM = 1
 
 
 def bag_counts(class_ids: NDArray[np.int64], members: Sequence[int], seed: int) -> Tensor:
@@ -31,17 +31,6 @@ def bag_counts(class_ids: NDArray[np.int64], members: Sequence[int], seed: int) 
         for rows in rows_of_class:
             counts[position, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)))
     return torch.from_numpy(counts)
-
-
-def batch_rows(samples: int, batch: int, step: int, seed: int) -> NDArray[np.int64]:
-    """Return the rows of a step's batch: a window of the endless stream of shuffled epochs.
-
-    A set smaller than the batch simply appears more than once in it.
-    """
-    places = np.arange(step * batch, (step + 1) * batch)
-    epochs = {epoch: np.random.default_rng((seed, epoch, _ORDER_STREAM)).permutation(samples)
-              for epoch in np.unique(places // samples).tolist()}  # fmt: skip
-    return np.array([epochs[place // samples][place % samples] for place in places.tolist()], np.int64)
 
 
 def out_of_bag_labels(logits_MNKHW: Tensor, counts_MN: Tensor) -> Tensor:

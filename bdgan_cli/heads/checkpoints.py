@@ -8,15 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
 from torch import Tensor
 
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.heads.files import HEAD_FILE, write_tensors
 from bdgan_cli.heads.turns import Turns
+from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_metadata
 from bdgan_cli.weights.files import read_tensors
 
-CHECKPOINT_FILE = "checkpoint.safetensors"
 _IDENTITY, _TURNS = "identity", "turns"
 
 
@@ -48,7 +47,7 @@ def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> dict[str, Tens
     if not path.is_file():
         return None
     tensors = read_tensors(path)
-    text = _metadata(path).get(_IDENTITY)
+    text = read_metadata(path).get(_IDENTITY)
     if text is None:
         raise DataError(f"{path} does not say what it was trained on", "start again: --overwrite")
     check_same(path, json.loads(text), identity)
@@ -62,27 +61,13 @@ def read_turns(folder: Path) -> Turns | None:
         DataError: If it says something else.
     """
     path = folder / CHECKPOINT_FILE
-    text = _metadata(path).get(_TURNS) if path.is_file() else None
+    text = read_metadata(path).get(_TURNS) if path.is_file() else None
     if text is None:
         return None
     try:
         return Turns(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: cannot read how its steps are cut up: {error}", "start again: --overwrite") from error
-
-
-def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse to go on with another training than the one that was begun.
-
-    Raises:
-        UsageError: If the two differ; names the first difference.
-    """
-    for key in sorted({*found, *wanted}):
-        if found.get(key) != wanted.get(key):
-            raise UsageError(
-                f"{path} belongs to a training with {key} {found.get(key)!r}, this one has {wanted.get(key)!r}",
-                "give the same options, another --name, or --overwrite",
-            )
 
 
 def check_free(folder: Path) -> None:
@@ -99,8 +84,3 @@ def check_free(folder: Path) -> None:
         raise UsageError(f"{folder} holds a trained head already", "choose another --name, or replace it: --overwrite")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} holds something that is no head", "choose another --name")
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    with safe_open(path, "pt") as stream:
-        return dict(stream.metadata() or {})

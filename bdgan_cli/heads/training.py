@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from bdgan_cli.errors import BdganError, DataError
-from bdgan_cli.heads.bagging import bag_counts, batch_rows, out_of_bag_labels
+from bdgan_cli.heads.bagging import bag_counts, out_of_bag_labels
 from bdgan_cli.heads.bank import FeatureBank
 from bdgan_cli.heads.labels import sample_losses
 from bdgan_cli.heads.presets import TrainingConfig
 from bdgan_cli.heads.turns import Turns, member_groups
+from bdgan_cli.training.order import batch_rows
 
 
 class HeadTrainer:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from bdgan_cli.errors import DataError, MissingError
 from bdgan_cli.weights.card import ModelCard, WeightFile
 from bdgan_cli.weights.installed import model_folder, read_record
+from bdgan_cli.weights.sniff import START_BYTES, is_pickle, is_safetensors, is_zip
 
 EMBEDDED_FOLDER = Path(__file__).parent / "files"
 ALWAYS_HASHED_BYTES = 64_000_000
-_PICKLE_STARTS = (b"\x80", b"PK\x03\x04")
 
 
 def locate(card: ModelCard) -> list[Path]:
@@ -92,8 +92,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         DataError: If it is a pickle, cut short, or anything else.
     """
     with path.open("rb") as stream:
-        start = stream.read(4)
-    if start.startswith(_PICKLE_STARTS):
+        start = stream.read(START_BYTES)
+    if not is_safetensors(start, path.stat().st_size) and (is_pickle(start) or is_zip(start)):
         raise DataError(
             f"{path} is a pickle, which can run code; expected safetensors", "convert it where it came from"
         )

@@ -12,7 +12,7 @@ import torch
 
 from bdgan_cli.errors import UsageError
 from bdgan_cli.heads.bank import FeatureBank, feature_bytes
-from bdgan_cli.heads.checkpoints import CHECKPOINT_FILE, check_free, check_same, read_checkpoint, read_turns
+from bdgan_cli.heads.checkpoints import check_free, read_checkpoint, read_turns
 from bdgan_cli.heads.estimate import Estimate, estimate
 from bdgan_cli.heads.files import HEAD_FILE, HeadCard, read_card, save_head
 from bdgan_cli.heads.memory import free_bytes, held_bytes, peak_held_bytes
@@ -22,8 +22,9 @@ from bdgan_cli.heads.turns import Turns
 from bdgan_cli.interfaces import Generator
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import Runtime, start_runtime
+from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same
 from bdgan_cli.workflows.head_job import Job, TrainHeadConfig, prepare
-from bdgan_cli.workflows.head_run import run_steps
+from bdgan_cli.workflows.head_run import train_heads
 
 __all__ = ["TrainHeadConfig", "TrainHeadPlan", "TrainHeadResult", "plan_train_head", "train_head"]
 
@@ -156,7 +157,7 @@ def train_head(config: TrainHeadConfig, report: Reporter | None = None) -> Train
             report.note(f"going on after step {trainer.step}")
         first, started = trainer.step, time.perf_counter()
         _tell(job, expected, job.training.steps - first, report)
-        figures = run_steps(trainer, job.folder, job.identity, report)
+        figures = train_heads(trainer, job.folder, job.identity, report)
     seconds = time.perf_counter() - started
     told = {**job.card.training}
     if trainer.turns.samples < job.training.batch:

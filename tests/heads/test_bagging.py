@@ -1,10 +1,8 @@
-from collections import Counter
-
 import numpy as np
 import pytest
 import torch
 
-from bdgan_cli.heads.bagging import bag_counts, batch_rows, out_of_bag_labels
+from bdgan_cli.heads.bagging import bag_counts, out_of_bag_labels
 
 CLASS_IDS = np.array([0, 0, 0, 4, 4, 7, 0, 4, 7, 9])
 
@@ -27,14 +25,6 @@ def test_a_bag_depends_on_seed_and_member_alone():
 def test_a_bag_leaves_out_as_many_as_a_bootstrap_does():
     counts = bag_counts(np.zeros(100, np.int64), range(50), seed=0)
     assert (counts == 0).float().mean().item() == pytest.approx(np.exp(-1), abs=0.02)
-
-
-@pytest.mark.parametrize(("samples", "batch"), [(10, 4), (8, 8), (3, 8), (1, 5)])
-def test_batches_are_windows_of_shuffled_epochs(samples, batch):
-    stream = np.concatenate([batch_rows(samples, batch, step, seed=2) for step in range(3 * samples)])
-    assert len(stream) == 3 * samples * batch
-    for epoch in stream.reshape(-1, samples):
-        assert Counter(epoch.tolist()) == Counter(range(samples))
 
 
 def test_out_of_bag_labels_are_the_vote_of_those_who_did_not_see():

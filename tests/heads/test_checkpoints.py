@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from bdgan_cli.errors import DataError
-from bdgan_cli.heads.checkpoints import CHECKPOINT_FILE, read_checkpoint, read_turns, write_checkpoint
+from bdgan_cli.heads.checkpoints import read_checkpoint, read_turns, write_checkpoint
 from bdgan_cli.heads.files import write_tensors
 from bdgan_cli.heads.turns import Turns
+from bdgan_cli.training.checkpoints import CHECKPOINT_FILE
 
 STATE = {"step": torch.tensor(3)}
 

@@ -1,6 +1,4 @@
-import os
 import pickle
-import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,7 +15,6 @@ from bdgan_cli.progress import Silent
 from bdgan_cli.weights.card import find_card
 from bdgan_cli.weights.registry import load_generator
 from bdgan_cli.workflows.annotations import check_origin, read_annotations
-from bdgan_cli.workflows.interrupts import held_interrupts
 from bdgan_cli.workflows.sample import SampleConfig, sample
 from bdgan_cli.workflows.train_head import TrainHeadConfig, plan_train_head, train_head
 
@@ -248,34 +245,6 @@ def test_samples_that_nothing_can_be_learnt_from(changes, message):
     with pytest.raises(DataError, match=message) as caught:
         read_annotations(good(**changes), load_generator("tiny-biggan"))
     assert caught.value.hint
-
-
-def test_an_interrupt_waits_for_the_end_of_the_step():
-    seen = []
-
-    def steps():
-        with held_interrupts() as check:
-            os.kill(os.getpid(), signal.SIGINT)
-            seen.append("step completed")
-            check()
-            seen.append("never")
-
-    with pytest.raises(KeyboardInterrupt):
-        steps()
-    assert seen == ["step completed"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_second_interrupt_does_not_wait():
-    def steps():
-        with held_interrupts():
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
-            pytest.fail("not reached")
-
-    with pytest.raises(KeyboardInterrupt):
-        steps()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_one_thread_for_small_pictures_and_the_setting_comes_back(config):

@@ -1,0 +1,103 @@
+"""The state of a training that has not ended, as one safetensors file, bound to what is trained and on what.
+
+A state is a nest of dicts and lists with tensors and plain values, such as optimizers give. Tensors are stored as they
+are, the nest as JSON in the file's metadata; nothing in the file can run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from bdgan_cli.atomic import write_atomically
+from bdgan_cli.errors import DataError, UsageError
+from bdgan_cli.weights.files import read_tensors
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+_IDENTITY, _STATE = "identity", "state"
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Replace a training's checkpoint, whole or not at all.
+
+    Args:
+        path: The file.
+        state: What the training needs to go on.
+        identity: What the training is bound to: plain JSON values.
+
+    Raises:
+        BdganError: If the machine refuses to write.
+    """
+    tensors: dict[str, Tensor] = {}
+    told = {_IDENTITY: json.dumps(identity, sort_keys=True), _STATE: json.dumps(_outline(state, tensors))}
+    write_atomically(path, save(tensors, told))
+
+
+def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Read a training's checkpoint, None if there is none.
+
+    Raises:
+        UsageError: If it belongs to another training; names the first difference.
+        DataError: If it is damaged.
+    """
+    if not path.is_file():
+        return None
+    tensors = read_tensors(path)
+    told = read_metadata(path)
+    if not {_IDENTITY, _STATE} <= told.keys():
+        raise DataError(f"{path} does not say what was trained", "start again: --overwrite")
+    check_same(path, json.loads(told[_IDENTITY]), json.loads(json.dumps(identity)))
+    state = _filled(json.loads(told[_STATE]), tensors)
+    assert isinstance(state, dict)
+    return state
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the words that a safetensors file carries."""
+    with safe_open(path, "pt") as stream:
+        return dict(stream.metadata() or {})
+
+
+def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse to go on with another training than the one that was begun.
+
+    Raises:
+        UsageError: If the two differ; names the first difference.
+    """
+    for key in sorted({*found, *wanted}):
+        if found.get(key) != wanted.get(key):
+            raise UsageError(
+                f"{path} belongs to a training with {key} {found.get(key)!r}, this one has {wanted.get(key)!r}",
+                "give the same options, another --name, or --overwrite",
+            )
+
+
+def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Replace tensors by their names; JSON keeps the type of a dict's keys only if they are strings."""
+    if isinstance(value, Tensor):
+        name = f"{len(tensors):06d}"
+        # A copy: safetensors refuses tensors that share memory.
+        tensors[name] = value.detach().cpu().clone().contiguous()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"dict": [[key, _outline(item, tensors)] for key, item in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return {"list": [_outline(item, tensors) for item in value]}
+    return {"value": value}
+
+
+def _filled(outline: Any, tensors: Mapping[str, Tensor]) -> Any:
+    ((kind, content),) = outline.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "dict":
+        return {key: _filled(item, tensors) for key, item in content}
+    if kind == "list":
+        return [_filled(item, tensors) for item in content]
+    return content

@@ -1,0 +1,84 @@
+"""The loop: figures, checkpoints and stops."""
+
+import os
+import signal
+
+import pytest
+
+from bdgan_cli.progress import Silent
+from bdgan_cli.training.loop import Course, run_steps
+
+
+class Counting:
+    """A training that counts, and is interrupted before a step's end or between steps."""
+
+    def __init__(self, step=0):
+        self.step, self.busy, self.saved, self.judged = step, False, [], []
+
+    def advance(self):
+        self.step += 1
+        return {"loss": float(self.step)}
+
+    def course(self, folder):
+        return Course("counting", folder, self.save, self.judge)
+
+    def save(self):
+        self.saved.append(self.step)
+
+    def judge(self):
+        self.judged.append(self.step)
+        return {"score": 1.0}
+
+
+def test_figures_are_means_of_the_last_steps(tmp_path):
+    trainer = Counting()
+    assert run_steps(trainer, 40, trainer.advance, trainer.course(tmp_path), Silent()) == {
+        "loss": sum(range(21, 41)) / 20
+    }
+
+
+def test_ten_checkpoints_on_the_way_and_none_at_the_end(tmp_path):
+    trainer = Counting()
+    run_steps(trainer, 50, trainer.advance, trainer.course(tmp_path), Silent())
+    assert trainer.saved == trainer.judged == [5, 10, 15, 20, 25, 30, 35, 40, 45]
+
+
+def test_nothing_is_done_where_nothing_is_left(tmp_path):
+    trainer = Counting(step=7)
+    assert run_steps(trainer, 7, trainer.advance, trainer.course(tmp_path), Silent()) == {}
+    assert trainer.saved == []
+
+
+def test_an_interrupt_leaves_a_checkpoint_of_whole_steps(tmp_path):
+    trainer = Counting()
+
+    def advance():
+        figures = trainer.advance()
+        if trainer.step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return figures
+
+    with pytest.raises(KeyboardInterrupt):
+        run_steps(trainer, 100, advance, trainer.course(tmp_path), Silent())
+    assert trainer.saved == [3]
+
+
+def test_a_half_made_step_is_not_saved(tmp_path):
+    trainer = Counting()
+
+    def advance():
+        trainer.busy = True
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_steps(trainer, 100, advance, trainer.course(tmp_path), Silent())
+    assert trainer.saved == []
+
+
+def test_the_log_has_every_step(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer = Counting()
+    run_steps(trainer, 12, trainer.advance, trainer.course(tmp_path), Silent())
+    log = EventAccumulator(str(tmp_path / "logs")).Reload()
+    assert [(event.step, event.value) for event in log.Scalars("loss")] == [(s, s) for s in range(1, 13)]
