@@ -81,7 +81,7 @@ class _LogSumExp(torch.autograd.Function):
         return result_R
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, outer_R: Tensor) -> tuple[Tensor, None, None]:
         (gradient_RD,) = ctx.saved_tensors
         return gradient_RD * outer_R[:, None], None, None

@@ -45,7 +45,7 @@ class GroupedBatchNorm(nn.Module):
             raise ValueError(f"a batch of {len(x_NCHW)} is no multiple of the group of {self.group}")
         if len(x_NCHW) == self.group:
             return self._norm(x_NCHW, self.running_mean, self.running_var)
-        parts = x_NCHW.split(self.group)
+        parts = torch.split(x_NCHW, self.group)
         means = self.running_mean.expand(len(parts), -1).clone()
         variances = self.running_var.expand(len(parts), -1).clone()
         done = [self._norm(part, means[i], variances[i]) for i, part in enumerate(parts)]

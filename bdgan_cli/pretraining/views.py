@@ -126,13 +126,15 @@ def jittered(view: Picture, jitter: tuple[float, float, float, float], stream: n
 
 
 def _blended(x: NDArray[np.float32], other: Any, factor: float) -> NDArray[np.float32]:
-    return (x * np.float32(factor) + other * np.float32(1 - factor)).astype(np.float32, copy=False)
+    blended: NDArray[np.float32] = x * np.float32(factor) + other * np.float32(1 - factor)
+    return blended
 
 
 def _hue_turned(x: NDArray[np.float32], turn: float) -> NDArray[np.float32]:
     hsv = cv2.cvtColor(x, cv2.COLOR_RGB2HSV)  # hue in degrees; value and saturation as they come
     hsv[:, :, 0] = (hsv[:, :, 0] + np.float32(360 * turn)) % np.float32(360)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32, copy=False)
+    turned: NDArray[np.float32] = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32, copy=False)
+    return turned
 
 
 def _part(pixels: NDArray[Any], box: Box) -> NDArray[Any]:
