@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdgan_cli.atomic import write_atomically
+from bdgan_cli.dataset.class_lists import select_classes
 from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.importers import folder as folder_importer
 from bdgan_cli.dataset.importers.folder import FolderImport
@@ -13,7 +14,7 @@ from bdgan_cli.dataset.importers.mask_rules import MaskRule, parse_mask_map
 from bdgan_cli.dataset.importers.result import ImportResult
 from bdgan_cli.dataset.pictures import draw_grid, legend_of, sample_tiles
 from bdgan_cli.dataset.reader import Dataset, open_dataset, split_reference
-from bdgan_cli.dataset.schema import KINDS, DatasetInfo
+from bdgan_cli.dataset.schema import KINDS
 from bdgan_cli.dataset.selection import rows_of_classes
 from bdgan_cli.dataset.summary import Summary, summarize
 from bdgan_cli.dataset.verify import Problem, verify_dataset
@@ -122,7 +123,7 @@ def show(config: ShowConfig, report: Reporter | None = None) -> Path:
     """
     _check_picture_path(config)
     dataset = open_dataset(_resolve(config.dataset, report))
-    ids = _class_ids(config.classes, dataset.info)
+    ids = select_classes(config.classes, dataset.info.classes)
     chosen = Dataset(dataset.root, dataset.info, rows_of_classes(dataset.table, ids), dataset.view)
     if not len(chosen):
         raise UsageError(f"{dataset.reference} has no samples of classes {config.classes!r}", "see bdgan data info")
@@ -164,15 +165,6 @@ def _resolve(chosen: ChosenDataset, report: Reporter | None) -> str:
     found = newest_dataset(chosen.workspace, kinds=KINDS)
     (report or Silent()).note(f"dataset: {found} (the newest of the workspace)")
     return str(found)
-
-
-def _class_ids(spec: str, info: DatasetInfo) -> list[int]:
-    if spec == "all":
-        return [entry.id for entry in info.classes]
-    from bdgan_cli.interfaces import ClassInfo  # loads torch, which nothing else here needs
-    from bdgan_cli.workflows.selection import select_classes
-
-    return select_classes(spec, [ClassInfo(entry.id, entry.wnid, entry.name) for entry in info.classes])
 
 
 def _check_picture_path(config: ShowConfig) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bdgan_cli import runs
+from bdgan_cli.dataset.class_lists import select_classes
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo, ModelRef
 from bdgan_cli.dataset.writer import DatasetWriter, encode_sample, open_for_writing, writer_lock
 from bdgan_cli.errors import UsageError
@@ -24,7 +25,6 @@ from bdgan_cli.workflows.model_choice import choose_classifier, choose_generator
 from bdgan_cli.workflows.models import introduce
 from bdgan_cli.workflows.pipeline import overlapped
 from bdgan_cli.workflows.sample_plan import LABELS, SamplePlan, estimated_bytes
-from bdgan_cli.workflows.selection import select_classes
 
 
 @dataclass(frozen=True)

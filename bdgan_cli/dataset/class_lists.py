@@ -1,35 +1,69 @@
-"""Which classes a user means: ``all``, ids, ranges, wnids and names, separated by commas."""
+"""Which classes a user means: ``all``, ids, ranges, wnids and names."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from bdgan_cli.errors import UsageError, near_names
-from bdgan_cli.interfaces import ClassInfo
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
 
-def select_classes(spec: str, classes: Sequence[ClassInfo]) -> list[int]:
+class NamedClass(Protocol):
+    """A row of any class table: a generator's, a dataset's or ImageNet's."""
+
+    @property
+    def id(self) -> int:
+        """The class id."""
+
+    @property
+    def wnid(self) -> str:
+        """WordNet id; may be empty."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+
+def select_classes(spec: str, classes: Sequence[NamedClass]) -> list[int]:
     """Turn ``"0-3,star,n02084071"`` into sorted class ids.
 
     Args:
         spec: ``all``, or a comma-separated list of ids, ranges ``a-b`` (both ends included), wnids and names.
-        classes: The generator's class table.
+        classes: The class table.
 
     Raises:
         UsageError: If a part names no class; the hint names near ones.
     """
     if spec.strip() == "all":
         return [info.id for info in classes]
-    parts = [part.strip() for part in spec.split(",") if part.strip()]
+    parts = split_list(spec)
     if not parts:
         raise UsageError(f"--classes {spec!r} names no class", "use --classes all")
-    return sorted({class_id for part in parts for class_id in _select_part(part, classes)})
+    return sorted(set(list_classes(parts, classes)))
 
 
-def _select_part(part: str, classes: Sequence[ClassInfo]) -> list[int]:
+def split_list(spec: str) -> list[str]:
+    """Return the parts of a comma-separated list, without the spaces around them and without empty ones."""
+    return [part.strip() for part in spec.split(",") if part.strip()]
+
+
+def list_classes(parts: Iterable[str], classes: Sequence[NamedClass]) -> list[int]:
+    """Return the class ids that the parts name, in their order; what is named twice comes twice.
+
+    Args:
+        parts: Ids, ranges ``a-b`` (both ends included), wnids and names.
+        classes: The class table.
+
+    Raises:
+        UsageError: If a part names no class; the hint names near ones.
+    """
+    return [class_id for part in parts for class_id in _list_part(part, classes)]
+
+
+def _list_part(part: str, classes: Sequence[NamedClass]) -> list[int]:
     known = {info.id for info in classes}
     match = _RANGE.fullmatch(part)
     if match:
@@ -40,7 +74,7 @@ def _select_part(part: str, classes: Sequence[ClassInfo]) -> list[int]:
     elif part.isdigit():
         wanted = [int(part)]
     else:
-        return _select_name(part, classes)
+        return _list_name(part, classes)
     unknown = [class_id for class_id in wanted if class_id not in known]
     if unknown:
         raise UsageError(
@@ -49,7 +83,7 @@ def _select_part(part: str, classes: Sequence[ClassInfo]) -> list[int]:
     return wanted
 
 
-def _select_name(part: str, classes: Sequence[ClassInfo]) -> list[int]:
+def _list_name(part: str, classes: Sequence[NamedClass]) -> list[int]:
     found = [info.id for info in classes if part.lower() in (info.wnid.lower(), info.name.lower())]
     if len(found) == 1:
         return found

@@ -1,8 +1,8 @@
 import pytest
 
+from bdgan_cli.dataset.class_lists import select_classes
 from bdgan_cli.errors import UsageError
 from bdgan_cli.interfaces import ClassInfo
-from bdgan_cli.workflows.selection import select_classes
 
 CLASSES = (
     ClassInfo(0, "n01440764", "tench"),
