@@ -66,7 +66,7 @@ class FolderPictures:
         encoded = [os.fsencode(name) for name in names]
         self._ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
         self._text = np.frombuffer(b"".join(encoded), np.uint8)
-        self.sha256 = _sha256(encoded)
+        self.sha256 = names_sha256(encoded)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -107,7 +107,7 @@ class DatasetPictures:
         self._rows = dataset.table.select(
             ["key", "shard", "image_format", "image_offset", "image_size", "height", "width"]
         ).combine_chunks()
-        self.sha256 = _sha256(key.encode() for key in self._rows["key"].to_pylist())
+        self.sha256 = names_sha256(key.encode() for key in self._rows["key"].to_pylist())
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -135,7 +135,7 @@ class JoinedPictures:
     def __init__(self, sources: Sequence[Pictures]) -> None:
         self._sources = list(sources)
         self._ends = np.cumsum([len(source) for source in sources])
-        self.sha256 = _sha256(source.sha256.encode() for source in sources)
+        self.sha256 = names_sha256(source.sha256.encode() for source in sources)
 
     def __len__(self) -> int:
         return int(self._ends[-1])
@@ -189,7 +189,8 @@ def _walk(root: str) -> Iterable[str]:
                 yield name if inside == "." else f"{inside}/{name}"
 
 
-def _sha256(names: Iterable[bytes]) -> str:
+def names_sha256(names: Iterable[bytes]) -> str:
+    """Return one hash of many names, in their order."""
     digest = hashlib.sha256()
     for name in names:
         digest.update(len(name).to_bytes(4, "little") + name)
