@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bdgan_cli.dataset.codecs import decode_image
 from bdgan_cli.dataset.importers.pairs import IMAGE_SUFFIXES
-from bdgan_cli.dataset.importers.upright import read_upright
 from bdgan_cli.dataset.reader import Dataset, decode_row, open_dataset, split_reference
 from bdgan_cli.dataset.schema import INFO_FILE
 from bdgan_cli.dataset.tar import Shard
@@ -87,7 +87,7 @@ class FolderPictures:
             data = path.read_bytes()
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-        return read_upright(data, str(path)).pixels
+        return decode_image(data, str(path), upright=True)
 
 
 class DatasetPictures:
