@@ -113,7 +113,7 @@ def encoded(tensors: Mapping[str, Tensor], tool: str) -> bytes:
     buffer = io.BytesIO()
     if tool == "detectron2":
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        _ArrayPickler(buffer, protocol=2).dump({"model": arrays, "__author__": "bdgan", "matching_heuristics": True})
+        _ArrayPickler(buffer, protocol=4).dump({"model": arrays, "__author__": "bdgan", "matching_heuristics": True})
     else:
         content: Any = {"state_dict": dict(tensors), "meta": {}} if tool == "mmseg" else dict(tensors)
         torch.save(content, buffer)
