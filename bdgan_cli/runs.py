@@ -27,6 +27,11 @@ def head_folder(workspace: Path, name: str) -> Path:
     return workspace / "heads" / _checked(name)
 
 
+def benchmark_folder(workspace: Path, name: str) -> Path:
+    """Return where the benchmark of that name lies or will lie."""
+    return workspace / "benchmarks" / _checked(name)
+
+
 def backbone_folder(workspace: Path, name: str) -> Path:
     """Return where the pre-trained backbone of that name lies or will lie."""
     return workspace / "backbones" / _checked(name)

@@ -34,7 +34,7 @@ def render(app: typer.Typer) -> str:
 
 def _sections(command: Any, path: str) -> Iterator[str]:
     children = getattr(command, "commands", {})
-    if not children:
+    if not children or (command.invoke_without_command and path != "bdgan"):
         yield from _section(command, path)
     for name, child in children.items():
         if child.hidden:

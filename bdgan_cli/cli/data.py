@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bdgan_cli.cli import terminal
+from bdgan_cli.cli import data_tasks, terminal
 from bdgan_cli.cli.data_import import INVALID_DATA, import_app
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
@@ -90,3 +90,6 @@ def show(
         terminal.emit_json({"picture": written})
     else:
         terminal.say(str(written))
+
+
+data_app.command("tasks", epilog=data_tasks.EPILOG)(data_tasks.tasks)

@@ -70,21 +70,27 @@ def import_folder(
 
 @import_app.command(
     "coco",
-    epilog="Example: bdgan data import coco instances_val2017.json --images val2017 --categories 'cat,dog' --dry-run",
+    epilog="\b\nExamples:\n"
+    "bdgan data import coco instances_val2017.json --images val2017 --categories 'cat,dog' --dry-run\n"
+    "bdgan data import coco instances_val2017.json --images val2017 --task mc16",
 )
 def import_coco(
     annotations: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file of COCO instances.")],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the pictures.")],
     out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
     mode: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--mode",
-            help="A sample per picture and category ('classes'), per object ('instances'), or per picture, "
-            "with one label ('foreground') or one per category ('semantic').",
+            help="A sample per picture and category ('classes', the default), per object ('instances'), or per "
+            "picture, with one label ('foreground') or one per category ('semantic').",
         ),
-    ] = "classes",
+    ] = None,
     categories: Annotated[str, typer.Option("--categories", help="'all', or names and ids.")] = "all",
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="A task with COCO ids, such as mc16, or its file: 'semantic' with its labels."),
+    ] = None,
     min_area: Annotated[
         int, typer.Option("--min-area", min=1, metavar="PX", help="Objects with fewer pixels become 255 (ignore).")
     ] = 1,
@@ -112,7 +118,7 @@ def import_coco(
 
     config = workflow.ImportCocoConfig(
         annotations, images, out, workspace, mode, categories, min_area, crowd, split, licence, provenance,
-        skip_odd, dry_run, overwrite,
+        skip_odd, dry_run, overwrite, task,
     )  # fmt: skip
     result = workflow.import_coco(config, terminal.reporter(quiet))
     if as_json:

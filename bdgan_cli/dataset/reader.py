@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,9 +85,17 @@ class Dataset:
         """
         if key not in self._rows:
             raise MissingError(f"no sample {key!r} in {self.reference}", f"see bdgan data info {self.root}")
-        row = self.table.slice(self._rows[key], 1).to_pylist()[0]
+        return self.read_row(self._rows[key], members)
+
+    def read_row(self, number: int, members: Collection[str] = MEMBERS) -> Record:
+        """Read the sample in a row of the table; see :meth:`read`."""
+        row = self.table.slice(number, 1).to_pylist()[0]
         with Shard(self._shard_path(row)) as shard:
             return self._read_row(shard, row, members)
+
+    def restricted(self, rows: Sequence[int] | NDArray[np.int64]) -> Dataset:
+        """Return the dataset with some rows of its table, in the order given."""
+        return Dataset(self.root, self.info, self.table.take(np.asarray(rows, np.int64)), self.view)
 
     def iterate(self, members: Collection[str] = MEMBERS) -> Iterator[Record]:
         """Read all samples in the table's order; a few index rows and one sample are held at a time.

@@ -6,22 +6,18 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bdgan_cli.errors import DataError, UsageError, near_names
 from bdgan_cli.tasks.task import Task
 from bdgan_cli.tasks.task_file import parse_task
 
-if TYPE_CHECKING:  # its place changed between the supported versions of Python
-    from importlib.resources.abc import Traversable
-
-_FOLDER = "data/tasks"
+_FOLDER = files("bdgan_cli") / "data" / "tasks"
 _SUFFIX = ".toml"
 
 
 def task_names() -> list[str]:
     """Return the names of the built-in tasks, mc16 before mc100."""
-    stems = [entry.name[: -len(_SUFFIX)] for entry in _folder().iterdir() if entry.name.endswith(_SUFFIX)]
+    stems = [entry.name[: -len(_SUFFIX)] for entry in _FOLDER.iterdir() if entry.name.endswith(_SUFFIX)]
     return sorted(
         stems, key=lambda stem: [part.zfill(4) if part.isdigit() else part for part in re.split(r"(\d+)", stem)]
     )
@@ -52,11 +48,7 @@ def find_task(name_or_path: str) -> Task:
     return parse_task(text, path.stem, str(path))
 
 
-def _folder() -> Traversable:
-    return files("bdgan_cli") / _FOLDER
-
-
 @cache
 def _built_in(name: str) -> Task:
     file = f"{name}{_SUFFIX}"
-    return parse_task((_folder() / file).read_text(encoding="utf-8"), name, f"{_FOLDER}/{file}")
+    return parse_task((_FOLDER / file).read_text(encoding="utf-8"), name, f"data/tasks/{file}")

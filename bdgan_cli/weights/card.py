@@ -23,7 +23,7 @@ else:
 
 CARDS_FOLDER = Path(__file__).parent / "cards"
 ENTRY_POINT_GROUP = "bdgan.generators"
-KINDS = ("generator", "classifier", "segmenter", "features")
+KINDS = ("generator", "classifier", "segmenter", "features", "backbone")
 
 
 class Alias(NamedTuple):
@@ -60,7 +60,7 @@ class Source:
     Attributes:
         file: Its name upstream.
         urls: Where it lies, tried in order.
-        sha256: In hex, empty where nobody published it.
+        sha256: In hex, or its first digits, as far as somebody published it; empty where nobody did.
         size: In bytes, 0 where nobody published it.
     """
 

@@ -57,7 +57,7 @@ def fetch(source: Source, folder: Path, report: Reporter | None = None, by_hand:
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / source.file
-    if target.is_file() and source.sha256 in ("", file_sha256(target)):
+    if target.is_file() and file_sha256(target).startswith(source.sha256):
         return target
     failures, has_wrong_content = [], False
     for url in source.urls:
@@ -193,7 +193,7 @@ def _check_whole(partial: Partial, source: Source) -> None:
         raise _WrongContent("sent nothing, expected weights")
     if source.size and partial.size != source.size:
         raise _WrongContent(f"sent {partial.size} bytes, expected {source.size}")
-    if source.sha256 and (digest := file_sha256(partial.path)) != source.sha256:
+    if not (digest := file_sha256(partial.path)).startswith(source.sha256):
         raise _WrongContent(f"sent a file of sha256 {digest[:12]}..., expected {source.sha256[:12]}...")
 
 

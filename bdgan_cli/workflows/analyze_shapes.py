@@ -115,7 +115,7 @@ def _of_class(group: tuple[int, str, Dataset], options: ShapesOptions, seed: int
     # An unknown area is -1; such a mask is measured when it is read.
     candidates = np.flatnonzero((offset >= 0) & ((area < 0) | (area >= options.min_area_px)))
     drawn = np.sort(stream.permutation(candidates)[: options.most_per_class])
-    chosen = Dataset(dataset.root, dataset.info, dataset.table.take(drawn), dataset.view)
+    chosen = dataset.restricted(drawn)
     shapes = []
     for record in chosen.iterate(("mask",)):
         assert record.mask is not None

@@ -22,7 +22,7 @@ from bdgan_cli.training.checkpoints import read_checkpoint
 from bdgan_cli.training.order import own_part, steps_of
 from bdgan_cli.weights.backbones import check_backbone, load_backbone
 from bdgan_cli.weights.files import file_sha256
-from bdgan_cli.weights.public import read_public
+from bdgan_cli.weights.public_backbones import read_public
 from bdgan_cli.workflows.pretrain_labels import LabelledSet, open_labelled
 
 MEMORY_FILE = "memory.safetensors"

@@ -166,7 +166,7 @@ def _as_it_is(made: Made) -> Made:
 
 
 def _read(dataset: Dataset, rows: NDArray[Any]) -> list[Image]:
-    some = Dataset(dataset.root, dataset.info, dataset.table.take(rows), dataset.view)
+    some = dataset.restricted(rows)
     return [record.image for record in some.iterate(("image",)) if record.image is not None]
 
 

@@ -104,13 +104,15 @@ class SamplePlan:
         for class_id in self.classes:
             for start in range(0, self.per_class, self.shard_size):
                 stop = min(start + self.shard_size, self.per_class)
-                batches = tuple(self._batch(class_id, at, stop) for at in range(start, stop, self.batch))
+                blocks = range(start // self.batch, -(-stop // self.batch))
+                batches = tuple(self.block(class_id, number, stop) for number in blocks)
                 yield Shard(f"c{class_id:04d}-b{start // self.shard_size:04d}", stop - start, batches)
 
-    def _batch(self, class_id: int, start: int, stop: int) -> Batch:
+    def block(self, class_id: int, number: int, stop: int | None = None) -> Batch:
+        """Return a class's batch by its number, from 0; of its samples those before position ``stop`` are wanted."""
         drawn = candidates_per_batch(self.batch, self.reject)
-        first = start // self.batch * drawn
-        return Batch(class_id, range(first, first + drawn), self.batch, min(self.batch, stop - start))
+        wanted = self.batch if stop is None else min(self.batch, stop - number * self.batch)
+        return Batch(class_id, range(number * drawn, (number + 1) * drawn), self.batch, wanted)
 
 
 def estimated_bytes(plan: SamplePlan, image_size: int, latent_values: int) -> int:

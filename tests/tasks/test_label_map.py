@@ -134,3 +134,11 @@ def test_a_label_map_travels_to_other_processes() -> None:
     label_map = LabelMap.bind(find_task("mc992"), real(IMAGENET, "object"))
     copied = pickle.loads(pickle.dumps(label_map))
     np.testing.assert_array_equal(copied.apply(mask_of(1), 999), label_map.apply(mask_of(1), 999))
+
+
+@pytest.mark.parametrize(("labels", "dtype"), [(254, np.uint8), (255, np.uint16)])
+def test_masks_are_wide_from_255_labels_on(labels: int, dtype: Any) -> None:
+    classes = tuple(ClassEntry(i, "", f"c{i}") for i in range(labels))
+    task = parse_task("each = " + str([entry.name for entry in classes]), "t", "")
+    found = LabelMap.bind(task, real(classes, "object")).apply(mask_of(1), labels - 1)
+    assert (found.dtype, set(np.unique(found).tolist())) == (dtype, {0, labels, np.iinfo(dtype).max})

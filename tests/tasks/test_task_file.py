@@ -9,6 +9,7 @@ import pytest
 from bdgan_cli.errors import BdganError, DataError, UsageError
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.task_file import parse_task
+from tests.conftest import ROOT
 
 PETS = """
 title = "Pets"
@@ -133,3 +134,10 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(BdganError, match="expected text in UTF-8"):
         find_task(str(tmp_path / "t.toml"))
+
+
+def test_the_example_of_the_docs() -> None:
+    page = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    task = parse_task(page.split("```toml\n")[1].split("```")[0], "pets", "docs/tasks.md")
+    assert task.labels == {"Abyssinian": 1, "Bengal": 1, "american_bulldog": 2, "beagle": 2}
+    assert task.coco_ids == {"cat": 17, "dog": 18}

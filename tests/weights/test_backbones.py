@@ -10,7 +10,7 @@ from bdgan_cli import runs
 from bdgan_cli.backbones import ARCHITECTURES, ResNet
 from bdgan_cli.errors import DataError, MissingError
 from bdgan_cli.weights.backbones import BackboneCard, check_backbone, load_backbone, read_backbone, save_backbone
-from bdgan_cli.weights.public import read_public
+from bdgan_cli.weights.public_backbones import read_public
 
 NARROW = "resnet18-narrow"
 

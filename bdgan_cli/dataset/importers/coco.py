@@ -5,7 +5,7 @@ All entries and files are read and checked first; only then is anything written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from bdgan_cli.dataset.importers.coco_file import CocoPicture, read_coco
 from bdgan_cli.dataset.importers.coco_masks import MaskRule, Plan, find_roles, paint
 from bdgan_cli.dataset.importers.coco_result import CocoResult
-from bdgan_cli.dataset.importers.coco_survey import CocoSource, Survey, survey_source
+from bdgan_cli.dataset.importers.coco_survey import CocoSource, GivenLabels, Survey, survey_source
 from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
 from bdgan_cli.dataset.schema import DatasetInfo
 from bdgan_cli.dataset.writer import open_for_writing, refuse_foreign_folder, writer_lock
@@ -30,7 +30,8 @@ class CocoImport:
     Attributes:
         name: The dataset's name.
         rule: What annotations become; its labels are filled in from the categories.
-        categories: Names or ids of the categories to take, with commas; ``all`` takes all.
+        categories: Names or ids of the categories to take, with commas; ``all`` takes all. Or, for ``semantic``, labels
+            that are given.
         split: Name of the split of all samples; may be empty.
         licence: SPDX identifier or words.
         provenance: Where the pictures come from.
@@ -42,7 +43,7 @@ class CocoImport:
 
     name: str
     rule: MaskRule = field(default_factory=MaskRule)
-    categories: str = "all"
+    categories: str | GivenLabels = "all"
     split: str = ""
     licence: str = ""
     provenance: str = ""
@@ -138,7 +139,12 @@ def _extra(picture: CocoPicture, plan: Plan) -> dict[str, Any]:
 
 def _describe(source: CocoSource, survey: Survey, config: CocoImport) -> DatasetInfo:
     rule, coco = source.rule, source.coco
-    names = [coco.categories[number] for number in rule.labels] if rule.mode == "semantic" else ["object"]
+    names: Sequence[str] = ["object"]
+    given = {}
+    if isinstance(config.categories, GivenLabels):
+        names, given = config.categories.names, {"labels": list(rule.labels.values())}
+    elif rule.mode == "semantic":
+        names = [coco.categories[number] for number in rule.labels]
     return DatasetInfo(
         name=config.name,
         kind="real",
@@ -152,6 +158,7 @@ def _describe(source: CocoSource, survey: Survey, config: CocoImport) -> Dataset
             "crowd": rule.crowd,
             "min_area_px": rule.min_area_px,
             "categories": list(rule.labels),
+            **given,
             "split": config.split,
             "samples": survey.per_class.total(),
             "shard_pictures": config.shard_pictures,

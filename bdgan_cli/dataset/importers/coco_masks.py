@@ -36,7 +36,7 @@ class MaskRule:
         mode: One of :data:`MODES`; see :func:`paint`.
         crowd: One of :data:`CROWD`: crowd regions become ignored pixels, objects as the others, or nothing.
         min_area_px: Objects with fewer pixels become ignored pixels.
-        labels: Label by category id, from 1; for ``semantic``.
+        labels: Label by category id; for ``semantic``.
     """
 
     mode: str = "classes"
@@ -47,7 +47,9 @@ class MaskRule:
     @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
         """The masks' type: uint16 where the labels of ``semantic`` do not fit below 255."""
-        return np.uint16 if self.mode == "semantic" and len(self.labels) >= IGNORE_LABEL else np.uint8
+        return (
+            np.uint16 if self.mode == "semantic" and max(self.labels.values(), default=0) >= IGNORE_LABEL else np.uint8
+        )
 
 
 class Roles(NamedTuple):

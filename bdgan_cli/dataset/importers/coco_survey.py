@@ -20,6 +20,44 @@ from bdgan_cli.progress import Reporter
 
 # So long may a picture's part of a key be: the id of an annotation has to fit behind it.
 _LONGEST_STEM, _STEM_BESIDE_ID = 50, 28
+_OTHER_IDS = "a task's COCO ids and the names of its labels are in its file: see docs/tasks.md"
+
+
+@dataclass(frozen=True)
+class GivenLabels:
+    """Labels that come from elsewhere, such as a task, instead of being numbered after the categories.
+
+    Attributes:
+        names: Names of the labels 1, 2, ...
+        labels: Label by category id, of the labels that have a category.
+        words: What the category of that id may be called in the file: ids of another file mean other things.
+    """
+
+    names: tuple[str, ...]
+    labels: Mapping[int, int]
+    words: Mapping[int, tuple[str, ...]]
+
+    def of_file(self, known: Mapping[int, str]) -> dict[int, int]:
+        """Return the label by category id, of the categories that a file has.
+
+        Args:
+            known: The file's categories: names by id.
+
+        Raises:
+            UsageError: If the file has none of them, or one by another name.
+        """
+        found = {number: label for number, label in self.labels.items() if number in known}
+        if not found:
+            numbers = ", ".join(map(str, self.labels))
+            raise UsageError(f"expected categories with the ids {numbers}, the file has none of them", _OTHER_IDS)
+        for number in found:
+            words = self.words[number]
+            if known[number].lower() not in [word.lower() for word in words]:
+                raise UsageError(
+                    f"expected category {number} to be called {' or '.join(words)}, the file calls it {known[number]}",
+                    _OTHER_IDS,
+                )
+        return found
 
 
 class CocoSource:
@@ -28,16 +66,19 @@ class CocoSource:
     Args:
         images: The folder of pictures.
         coco: The file's content.
-        rule: What annotations become; its labels are set here, from 1 in the order of category ids.
-        categories: Names or ids of the categories to take, with commas; ``all`` takes all.
+        rule: What annotations become; its labels are set here, from 1 in the order of category ids, or as given.
+        categories: Names or ids of the categories to take, with commas; ``all`` takes all. Or labels that are given.
 
     Raises:
         UsageError: If the file has no such category.
     """
 
-    def __init__(self, images: Path, coco: CocoFile, rule: MaskRule, categories: str = "all") -> None:
-        chosen = select_categories(categories, coco.categories)
-        self.rule = replace(rule, labels={number: label for label, number in enumerate(chosen, 1)})
+    def __init__(self, images: Path, coco: CocoFile, rule: MaskRule, categories: str | GivenLabels = "all") -> None:
+        if isinstance(categories, GivenLabels):
+            labels = categories.of_file(coco.categories)
+        else:
+            labels = {number: label for label, number in enumerate(select_categories(categories, coco.categories), 1)}
+        self.rule = replace(rule, labels=labels)
         self.images = images
         self.coco = coco
         self._keys = _keys(coco.pictures)

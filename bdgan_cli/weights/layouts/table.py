@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from bdgan_cli.weights.layouts import bigdatasetgan, biggan, biggan_deep, biggan_v1, inception, vqgan
+from bdgan_cli.weights.layouts import bigdatasetgan, biggan, biggan_deep, biggan_v1, inception, resnet, vqgan
 
 
 class Layout(Protocol):
@@ -34,7 +34,7 @@ class Layout(Protocol):
         ...
 
 
-LAYOUTS: tuple[Layout, ...] = (bigdatasetgan, biggan, biggan_v1, biggan_deep, vqgan, inception)
+LAYOUTS: tuple[Layout, ...] = (bigdatasetgan, biggan, biggan_v1, biggan_deep, vqgan, inception, resnet)
 
 
 def _biggan_resolution(native: Mapping[str, Tensor]) -> int:

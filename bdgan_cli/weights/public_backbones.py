@@ -1,16 +1,26 @@
-"""Backbones of other origin: a file of weights under torchvision's names, read without running anything in it."""
+"""Backbones that others have pre-trained: as models of the registry, or from a file under torchvision's names."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from bdgan_cli.weights.files import read_tensors
+from bdgan_cli.backbones import ResNet, find_architecture
+from bdgan_cli.weights.card import ModelCard
+from bdgan_cli.weights.files import load_weights, read_tensors
 from bdgan_cli.weights.pickles import read_checkpoint
 
 _PREFIXES = ("module.", "backbone.")
 _LEFT_OUT = ("fc.",)
+
+
+def build_resnet50(card: ModelCard, files: list[Path], device: torch.device) -> ResNet:
+    """Load a ResNet-50 without its classifier."""
+    backbone = ResNet(find_architecture("resnet50"))
+    load_weights(backbone, files[0])
+    return backbone.eval().requires_grad_(False).to(device)
 
 
 def read_public(path: Path) -> dict[str, Tensor]:
