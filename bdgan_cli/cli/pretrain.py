@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -19,9 +19,6 @@ from bdgan_cli.cli.options import (
     SeedOption,
     WorkspaceOption,
 )
-
-if TYPE_CHECKING:
-    from bdgan_cli.workflows.pretrain import PretrainConfig
 
 pretrain_app = typer.Typer(
     no_args_is_help=True,
@@ -173,7 +170,7 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _run(config: PretrainConfig, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
+def _run(config: Any, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
     from bdgan_cli.workflows.pretrain import plan_pretrain, pretrain
 
     report = terminal.reporter(quiet or not terminal.is_first_process())
