@@ -5,7 +5,7 @@
 
 ``helps`` pre-trains on unlabelled rendered pictures (the real domain) and, in the joint stage, on samples of
 tiny-biggan with their masks (the synthetic one). It then measures on other rendered pictures: a linear probe of the
-class on frozen pooled features, and the mIoU of a 13-label segmentation (12 classes and background) fine-tuned on five
+class on frozen pooled features, and the mIoU of a 13-label segmentation (12 classes and background) fine-tuned on ten
 pictures a class.
 """
 
@@ -37,9 +37,9 @@ from bdgan_cli.workflows.sample import SampleConfig, sample
 
 ARCH = "resnet18-narrow"
 POOL, SYNTHETIC_PER_CLASS = 4000, 100
-EPOCHS, FURTHER_EPOCHS = 8, 3
-PROBE_PER_CLASS, FEW_PER_CLASS, TEST_PER_CLASS = 50, 5, 50
-FEW_STEPS, FEW_BATCH = 200, 16
+EPOCHS, FURTHER_EPOCHS = 5, 4
+PROBE_PER_CLASS, FEW_PER_CLASS, TEST_PER_CLASS = 50, 10, 50
+FEW_STEPS, FEW_BATCH, FEW_RATE = 300, 16, 2e-3
 ROWS = ("random", "contrastive", "contrastive + segmentation")
 
 
@@ -170,7 +170,7 @@ def few_shot(backbone: ResNet, seed: int) -> float:
     branch = SegmentationBranch(ARCHITECTURES[ARCH].channels, len(CLASS_NAMES) + 1, 32)
     images, masks, _ = scenes(FEW_PER_CLASS * len(CLASS_NAMES), 4000 + seed)
     parameters = [*backbone.parameters(), *branch.parameters()]
-    optimizer = torch.optim.SGD(parameters, 0.05, 0.9, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(parameters, FEW_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, FEW_STEPS)
     order = np.random.default_rng(seed)
     for _ in range(FEW_STEPS):

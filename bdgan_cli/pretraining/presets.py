@@ -50,8 +50,8 @@ class Recipe:
 
 
 _TINY = Recipe(
-    arch="resnet18-narrow", epochs=20, batch=64, norm_group=16, learning_rate=0.06,
-    views=ViewRule(size=64, blur_px=(0.1, 0.6)), queue=4096, key_momentum=0.99, segmentation_batch=64,
+    arch="resnet18-narrow", epochs=20, batch=32, norm_group=16, learning_rate=0.2,
+    views=ViewRule(size=64, blur_px=(0.1, 0.6)), queue=1024, key_momentum=0.99, segmentation_batch=32,
 )  # fmt: skip
 
 PRESETS: dict[str, dict[str, Recipe]] = {

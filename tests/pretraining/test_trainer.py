@@ -48,14 +48,13 @@ def flat(state):
 
 
 @pytest.mark.parametrize("labels", [0, 3])
-def test_it_learns_what_it_is_shown(labels):
-    trainer = make_trainer(labels)
-    losses = [trainer.advance(*batch(0, labels))["loss"] for _ in range(STEPS)]
-    first = PretrainTrainer(RECIPE, STEPS, labels, 0, Runtime(torch.device("cpu"))).advance(*batch(0, labels))
-    assert losses[0] == first["loss"]
-    if labels:
-        segmentation = [make_trainer(labels).advance(*batch(0, labels))["segmentation_loss"]]
-        assert trainer.advance(*batch(0, labels))["segmentation_loss"] < segmentation[0]
+def test_it_learns_what_it_is_shown(monkeypatch, labels):
+    """With keys and negatives that stand still, every loss falls on a batch that comes again and again."""
+    trainer = make_trainer(labels, replace(RECIPE, key_momentum=1.0))
+    for queue in (trainer.pictures, trainer.cells):
+        monkeypatch.setattr(queue, "push", lambda keys: None)
+    figures = [trainer.advance(*batch(0, labels)) for _ in range(STEPS)]
+    assert all(figures[-1][name] < figures[0][name] for name in figures[0])
 
 
 @pytest.mark.parametrize(("labels", "weight"), [(0, 0.5), (0, 0.2), (3, 0.5)])

@@ -278,7 +278,7 @@ def test_the_plan_says_what_would_be_done_and_does_nothing(joint):
 
 
 def test_the_learning_rate_follows_the_batch_unless_it_is_given(config):
-    assert plan_pretrain(config).learning_rate == pytest.approx(0.06 * 4 / 64)
+    assert plan_pretrain(config).learning_rate == pytest.approx(0.2 * 4 / 32)
     assert plan_pretrain(replace(config, changes={**SMALL, "learning_rate": 0.5})).learning_rate == 0.5
 
 
