@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import nn
@@ -18,6 +20,8 @@ from bdgan_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+Made = TypeVar("Made")
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -71,6 +75,18 @@ class Runtime:
         """Return whether something is so in any of the processes."""
         return bool(self.all_sum(torch.tensor(float(here), device=self.device)) > 0)
 
+    def first_alone(self, make: Callable[[], Made]) -> Made:
+        """Let the first process make something while the others wait, and give it to all of them."""
+        if self.world_size == 1:
+            return make()
+        made: list[Made | None] = [make() if self.is_first else None]
+        torch.distributed.broadcast_object_list(made, src=0, device=self.device)
+        return cast("Made", made[0])
+
+    def alone(self) -> Runtime:
+        """Return this device for work that the process does without the others."""
+        return Runtime(self.device, workers=self.workers)
+
     def prepare(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that backward passes average the gradients of all processes; alone, return it as it is."""
         if self.world_size == 1:
@@ -110,6 +126,17 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
     fabric = Fabric(accelerator=chosen.type, devices=local_size, num_nodes=nodes, strategy="ddp")
     fabric.launch()
     return Runtime(fabric.device, fabric.global_rank, fabric.world_size, workers, fabric)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Compute with that many threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_device(device: str) -> torch.device:

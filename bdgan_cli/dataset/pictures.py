@@ -21,7 +21,10 @@ from bdgan_cli.dataset.selection import draw_rows
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-LABEL_COLOURS = ((0, 220, 255), (255, 64, 129), (255, 214, 0), (118, 255, 3), (213, 100, 249), (255, 145, 0))
+LABEL_COLOURS = (
+    (0, 220, 255), (255, 64, 129), (255, 214, 0), (118, 255, 3), (213, 100, 249), (255, 145, 0),
+    (41, 98, 255), (0, 191, 165), (255, 138, 128), (141, 110, 99), (255, 255, 255), (96, 125, 139),
+)  # fmt: skip
 PAPER, FRAME, INK, FAINT = (255, 255, 255), (238, 240, 243), (33, 37, 41), (110, 118, 129)
 _FILL, _HATCH = 0.18, 0.5
 _OVERSAMPLING = 2

@@ -5,11 +5,28 @@ PyTorch's ``SyncBatchNorm`` knows GPUs alone; on CPUs the statistics are summed 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-import torch.distributed.nn.functional as across
 from torch import Tensor, nn
 
 from bdgan_cli.runtime import Runtime
+
+
+class _SumOverRanks(torch.autograd.Function):
+    """Sums a tensor over all processes; every process's gradient flows back into every process's part."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> Tensor:
+        total = outer.clone()
+        torch.distributed.all_reduce(total)
+        return total
 
 
 class CrossRankBatchNorm(nn.BatchNorm2d):
@@ -20,7 +37,7 @@ class CrossRankBatchNorm(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         moments = torch.stack([input.mean((0, 2, 3)), input.square().mean((0, 2, 3))])
-        total: Tensor = across.all_reduce(moments)  # type: ignore[no-untyped-call]
+        total: Tensor = _SumOverRanks.apply(moments)
         mean, square = total / torch.distributed.get_world_size()
         variance = square - mean.square()
         if self.running_mean is not None and self.running_var is not None and self.momentum is not None:

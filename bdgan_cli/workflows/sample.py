@@ -76,8 +76,13 @@ def preview_sample(config: SampleConfig, report: Reporter | None = None) -> Samp
     return SamplePreview(plan, folder, head, len(list(plan.shards())), size)
 
 
-def sample(config: SampleConfig, report: Reporter | None = None) -> SampleResult:
+def sample(config: SampleConfig, report: Reporter | None = None, runtime: Runtime | None = None) -> SampleResult:
     """Sample a dataset; a dataset that was begun with the same plan is continued, a smaller one extended.
+
+    Args:
+        config: What to sample.
+        report: Where progress goes.
+        runtime: The processes that share the work; by default those that were started together.
 
     Raises:
         UsageError: If an option cannot be right, or the folder holds something else.
@@ -85,7 +90,7 @@ def sample(config: SampleConfig, report: Reporter | None = None) -> SampleResult
         DataError: If weights are damaged.
     """
     report = report or Silent()
-    runtime = start_runtime(config.device, config.workers)
+    runtime = runtime or start_runtime(config.device, config.workers)
     sampler = open_sampler(config, runtime, report)
     labeller, plan, info = sampler.labeller, sampler.labeller.plan, sampler.info
     folder = folder_of(sampler.config)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from bdgan_cli.heads.training import HeadTrainer
 from bdgan_cli.heads.turns import Turns
 from bdgan_cli.interfaces import Generator
 from bdgan_cli.progress import Reporter, Silent
-from bdgan_cli.runtime import Runtime, start_runtime
+from bdgan_cli.runtime import Runtime, start_runtime, torch_threads
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same
 from bdgan_cli.workflows.head_job import Job, TrainHeadConfig, prepare
 from bdgan_cli.workflows.head_run import train_heads
@@ -127,12 +126,19 @@ def plan_train_head(config: TrainHeadConfig, report: Reporter | None = None) -> 
     )  # fmt: skip
 
 
-def train_head(config: TrainHeadConfig, report: Reporter | None = None) -> TrainHeadResult:
+def train_head(
+    config: TrainHeadConfig, report: Reporter | None = None, runtime: Runtime | None = None
+) -> TrainHeadResult:
     """Train an ensemble of heads on a generator's annotated samples, and write it into the workspace.
 
     What it will take is measured on one sample and one turn, and told, before the first step. Where memory is short,
     features are made again for every batch, members are trained in turn (with equal results), and a batch is added up
     from parts, over which batch norm then takes its statistics.
+
+    Args:
+        config: What to train.
+        report: Where progress goes.
+        runtime: Where to compute; by default what the process was started with.
 
     Raises:
         UsageError: If an option cannot be right, the dataset is another generator's, the name is taken, or there is
@@ -141,7 +147,7 @@ def train_head(config: TrainHeadConfig, report: Reporter | None = None) -> Train
         DataError: If a sample, the weights or the checkpoint is damaged.
     """
     report = report or Silent()
-    runtime = start_runtime(config.device)
+    runtime = runtime or start_runtime(config.device)
     if runtime.world_size > 1:
         raise UsageError(f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun")
     job = prepare(config, runtime.device, report)
@@ -223,15 +229,9 @@ def _finished(config: TrainHeadConfig, job: Job, report: Reporter) -> TrainHeadR
     return TrainHeadResult(job.folder, card, 0.0, 0)
 
 
-@contextmanager
-def _threads_for(generator: Generator, runtime: Runtime) -> Iterator[None]:
+def _threads_for(generator: Generator, runtime: Runtime) -> AbstractContextManager[None]:
     """Use all cores for large pictures; for small ones the cores would wait for each other longer than they work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(runtime.workers if generator.image_size > _ONE_THREAD_UP_TO_PX else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return torch_threads(runtime.workers if generator.image_size > _ONE_THREAD_UP_TO_PX else 1)
 
 
 def _begin(config: TrainHeadConfig, job: Job) -> dict[str, torch.Tensor] | None:

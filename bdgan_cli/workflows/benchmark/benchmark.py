@@ -94,7 +94,7 @@ def benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> StudyR
     recipe = settle_recipe(config.recipe, task)
     init = settle_init(config.init, config.workspace, recipe)
     if is_embedded(config, task):
-        arms, test = first_alone(runtime, lambda: _world_sets(config, report))
+        arms, test = runtime.first_alone(lambda: _world_sets(config, runtime, report))
     else:
         arms, test = sets_of(config, report), test_set(config, report)
     study = Study(
@@ -102,13 +102,6 @@ def benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> StudyR
     )  # fmt: skip
     records, tests = run_study(study, runtime, report, workers=config.workers, overwrite=config.overwrite)
     return finish(study, records, tests, runtime)
-
-
-def first_alone(runtime: Runtime, make: Callable[[], Any]) -> Any:
-    """Let the first process make what all need, then the others find it there."""
-    made = make() if runtime.is_first else None
-    runtime.barrier()
-    return made if runtime.is_first else make()
 
 
 def finish(
@@ -134,8 +127,8 @@ def finish(
     return result
 
 
-def _world_sets(config: BenchmarkConfig, report: Reporter) -> tuple[tuple[Arm, ...], str]:
-    world = World(config.workspace, config.world, config.world_seed, config.device, report)
+def _world_sets(config: BenchmarkConfig, runtime: Runtime, report: Reporter) -> tuple[tuple[Arm, ...], str]:
+    world = World(config.workspace, config.world, config.world_seed, runtime, report)
     return tuple(ARMS[name](world) for name in arms_named(config.arms, ARMS)), world.test()
 
 

@@ -6,7 +6,7 @@ from bdgan_cli.errors import UsageError
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.workflows.benchmark.arms import arms_named
-from bdgan_cli.workflows.benchmark.benchmark import IN_DOMAIN, finish, first_alone, sets_of, test_set
+from bdgan_cli.workflows.benchmark.benchmark import IN_DOMAIN, finish, sets_of, test_set
 from bdgan_cli.workflows.benchmark.config import (
     BenchmarkConfig,
     begin,
@@ -46,12 +46,11 @@ def benchmark_transfer(
     recipe = settle_recipe(config.recipe, task)
     init = settle_init(config.init, config.workspace, recipe)
     if is_embedded(config, task):
-        world = World(config.workspace, config.world, config.world_seed, config.device, report)
+        world = World(config.workspace, config.world, config.world_seed, runtime, report)
         names = arms_named(config.arms or ("sup", "off-1k", "off-10k"), ARMS)
-        made = first_alone(
-            runtime, lambda: (tuple(ARMS[n](world) for n in names), world.test(), transfer_test or world.shifted())
+        arms, test, other = runtime.first_alone(
+            lambda: (tuple(ARMS[name](world) for name in names), world.test(), transfer_test or world.shifted())
         )
-        arms, test, other = made
     elif transfer_test is None:
         raise UsageError(
             "transfer to which pictures? expected --transfer-test",

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.reporting.figures_benchmark import SweepPoint, sweep_chart
+from bdgan_cli.runtime import Runtime
+from bdgan_cli.shapes.world import CLASS_NAMES
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.task import Task
 from bdgan_cli.workflows.analysis_io import AnalysisConfig, csv_bytes, figure_files, json_bytes, write_results
 from bdgan_cli.workflows.analyze_quality import QualityOptions, analyze_quality
 from bdgan_cli.workflows.benchmark import world as embedded
 from bdgan_cli.workflows.benchmark.arms import Arm
-from bdgan_cli.workflows.benchmark.benchmark import IN_DOMAIN, finish, first_alone, test_set
+from bdgan_cli.workflows.benchmark.benchmark import IN_DOMAIN, finish, test_set
 from bdgan_cli.workflows.benchmark.config import (
     BenchmarkConfig,
     begin,
@@ -113,7 +116,7 @@ def benchmark_truncation(config: TruncationConfig, report: Reporter | None = Non
     task = find_task(base.task)
     recipe = settle_recipe(base.recipe, task)
     folder = study_folder(base, task, "truncation")
-    sets, test, reference = first_alone(runtime, lambda: _sets(config, task, report))
+    sets, test, reference = _sets(config, task, runtime, report)
     arms = tuple(
         Arm(_arm_name(value), f"truncation {value:g}", (filtered,))
         for value, (_, filtered) in zip(config.values, sets, strict=True)
@@ -121,7 +124,7 @@ def benchmark_truncation(config: TruncationConfig, report: Reporter | None = Non
     init = settle_init(base.init, base.workspace, recipe)
     study = Study(task, recipe, init, arms, {IN_DOMAIN: test}, tuple(range(base.seeds)), folder)
     records, tests = run_study(study, runtime, report, workers=base.workers, overwrite=base.overwrite)
-    found = first_alone(runtime, lambda: [_fid(whole, reference, config, folder, report) for whole, _ in sets])
+    found = runtime.first_alone(lambda: [_fid(whole, reference, config, folder, report) for whole, _ in sets])
     counts = {count for _, count in found}
     name = f"FID-{min(counts)}" if len(counts) == 1 else "FID"
     page = PageExtras(f"Truncation of {base.task}", paper_table=(PAPER_COLUMNS, TRUNCATION))
@@ -159,30 +162,47 @@ def _check(config: TruncationConfig) -> None:
         raise UsageError(f"--samples {config.samples}: expected at least 2", "the paper's FID is of 5000 samples")
 
 
-def _sets(config: TruncationConfig, task: Task, report: Reporter) -> tuple[list[tuple[str, str]], str, str]:
-    """Make each value's set; return (set, filtered set) of each, the test set and the reference of FID."""
+def _sets(
+    config: TruncationConfig, task: Task, runtime: Runtime, report: Reporter
+) -> tuple[list[tuple[str, str]], str, str]:
+    """Make each value's set; return (set, filtered set) of each, the test set and the reference of FID.
+
+    The embedded world is made by one process, sets of other generators by all of them together.
+    """
     base = config.base
     if is_embedded(base, task):
-        world = embedded.World(base.workspace, base.world, base.world_seed, base.device, report)
-        per_class = math.ceil(config.samples / 12)
-        sampling = replace(world.sampling("shapes-sweep"), per_class=per_class)
-        test, reference = world.test(), config.reference or world.reference(per_class)
-    else:
-        test = test_set(base, report)
-        reference = config.reference or test
-        sampling = SampleConfig(
-            base.generator, base.workspace, classes=_classes(task, test), seed=base.online_seed, head=base.head,
-            classifier="none", device=base.device,
-        )  # fmt: skip
-        count = len(sampling.classes.split(","))
-        sampling = replace(sampling, per_class=math.ceil(config.samples / count))
+        return runtime.first_alone(lambda: _world_sets(config, runtime, report))
+    test = test_set(base, report)
+    sampling = SampleConfig(
+        base.generator, base.workspace, classes=_classes(task, test), seed=base.online_seed, head=base.head,
+        classifier="none", device=base.device,
+    )  # fmt: skip
+    sampling = replace(sampling, per_class=math.ceil(config.samples / len(sampling.classes.split(","))))
     sets = []
     for value in config.values:
-        draw = DrawOptions(trunc=value, trunc_mode=config.trunc_mode)
-        name = f"{sampling.name or base.task}-t{value:g}"
-        whole = str(sample(replace(sampling, name=name, draw=draw), report).folder)
+        whole = str(sample(_at(sampling, base.task, value, config), report, runtime).folder)
+        sets.append((whole, runtime.first_alone(partial(_filtered, whole, base.drop_uncertain, report))))
+    return sets, test, config.reference or test
+
+
+def _world_sets(config: TruncationConfig, runtime: Runtime, report: Reporter) -> tuple[list[tuple[str, str]], str, str]:
+    base = config.base
+    world = embedded.World(base.workspace, base.world, base.world_seed, runtime, report)
+    per_class = math.ceil(config.samples / len(CLASS_NAMES))
+    sampling = replace(world.sampling("shapes-sweep"), per_class=per_class)
+    sets = []
+    for value in config.values:
+        named = _at(sampling, "shapes-sweep", value, config)
+        assert named.name is not None
+        whole = world.sampled(named.name, named)
         sets.append((whole, _filtered(whole, base.drop_uncertain, report)))
-    return sets, test, reference
+    return sets, world.test(), config.reference or world.reference(per_class)
+
+
+def _at(sampling: SampleConfig, stem: str, value: float, config: TruncationConfig) -> SampleConfig:
+    """Return the sampling at a truncation, under a name of its own."""
+    draw = DrawOptions(trunc=value, trunc_mode=config.trunc_mode)
+    return replace(sampling, name=f"{Path(stem).stem}-t{value:g}", draw=draw)
 
 
 def _filtered(whole: str, share: float, report: Reporter) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.dataset.views import write_view
 from bdgan_cli.progress import Reporter
+from bdgan_cli.runtime import Runtime, torch_threads
 from bdgan_cli.workflows.benchmark.arms import Arm, Online
 from bdgan_cli.workflows.benchmark.renders import write_renders
 from bdgan_cli.workflows.draw_rules import DrawOptions
@@ -63,13 +64,13 @@ class World:
         workspace: Where everything lies.
         sizes: How large it is.
         seed: Names all sets and heads; stream s of the world is seed s + 10 * seed of the generator.
-        device: See :func:`start_runtime`.
+        runtime: Where to compute; the world is made by one process.
         report: Where progress goes.
     """
 
-    def __init__(self, workspace: Path, sizes: WorldSizes, seed: int, device: str, report: Reporter) -> None:
+    def __init__(self, workspace: Path, sizes: WorldSizes, seed: int, runtime: Runtime, report: Reporter) -> None:
         self.workspace, self.sizes, self.seed = workspace, sizes, seed
-        self._device, self._report = device, report
+        self._runtime, self._report = runtime.alone(), report
 
     def stream(self, number: int) -> int:
         """Return the seed of one of the world's streams."""
@@ -80,29 +81,30 @@ class World:
         config = SampleConfig(
             GENERATOR, self.workspace, self._named("shapes-annotated"), per_class=self.sizes.annotated,
             seed=self.stream(_ANNOTATED_SEED), labels="exact", batch=self.sizes.annotated,
-            shard_size=self.sizes.annotated, classifier="none", device=self._device,
+            shard_size=self.sizes.annotated, classifier="none",
         )  # fmt: skip
-        return str(sample(config, self._report).folder)
+        return self._sample(config)
 
     def head(self, members: int) -> str:
         """Return an ensemble of that many heads."""
         config = TrainHeadConfig(
             GENERATOR, Path(self.annotated()), self.workspace, members=members, seed=self.stream(0),
-            name=self._named(f"shapes-{members}"), steps=self.sizes.head_steps, resume=True, device=self._device,
+            name=self._named(f"shapes-{members}"), steps=self.sizes.head_steps, resume=True,
         )  # fmt: skip
-        return train_head(config, self._report).folder.name
+        with torch_threads(1):
+            return train_head(config, self._report, self._runtime).folder.name
 
     def sampling(self, name: str, *, members: int | None = None, reject: float = 0.0) -> SampleConfig:
         """Return the sampling of a synthetic set of the large size."""
         return SampleConfig(
             GENERATOR, self.workspace, self._named(name), per_class=self.sizes.large, seed=self.stream(_SAMPLES_SEED),
             head=self.head(members or self.sizes.members), reject=reject,
-            classifier="auto" if reject else "none", device=self._device,
+            classifier="auto" if reject else "none",
         )  # fmt: skip
 
     def sampled(self, name: str, config: SampleConfig) -> str:
         """Sample a set under a name of its own."""
-        return str(sample(replace(config, name=self._named(name)), self._report).folder)
+        return self._sample(replace(config, name=self._named(name)))
 
     def filtered(self, reference: str, view: str = "filtered") -> str:
         """Return a view without the most uncertain samples of each class."""
@@ -124,6 +126,10 @@ class World:
         """Return real pictures for FID, other ones than those of the test."""
         name = self._named(REFERENCE)
         return str(write_renders(self.workspace, name, per_class, self._report, seed=self.stream(2)))
+
+    def _sample(self, config: SampleConfig) -> str:
+        with torch_threads(1):
+            return str(sample(config, self._report, self._runtime).folder)
 
     def _named(self, name: str) -> str:
         return f"{name}-{self.seed}" if self.seed else name
@@ -159,7 +165,6 @@ def _online(world: World) -> Arm:
     sampling = world.sampling("shapes-sim")
     config = SampleConfig(
         GENERATOR, world.workspace, head=sampling.head, seed=world.stream(ONLINE_SEED), classifier="none",
-        device=sampling.device,
     )  # fmt: skip
     return Arm("on", "fresh samples at every step, filtered", online=Online(config, world.sizes.drop_uncertain))
 
@@ -172,9 +177,10 @@ def _one_head(world: World) -> Arm:
 
 
 def _rejection(world: World) -> Arm:
-    config = world.sampling("shapes-sim-rejected", reject=world.sizes.reject)
+    rejecting = world.sampling("shapes-sim-rejected", reject=world.sizes.reject)
+    config = replace(rejecting, per_class=world.sizes.small)
     sets = (world.filtered(world.sampled("shapes-sim-rejected", config)),)
-    return Arm("rejection", f"the large set after rejection of {world.sizes.reject:.0%}, filtered", sets)
+    return Arm("rejection", f"a small set after rejection of {world.sizes.reject:.0%}, filtered", sets)
 
 
 def _wild(world: World) -> str:
