@@ -54,6 +54,7 @@ def main() -> None:
     command.add_argument("--preset", default="tiny")
     command.add_argument("--batch", type=int, default=64)
     command.add_argument("--norm-group", type=int, default=16)
+    command.add_argument("--queue", type=int, default=1024)
     command.add_argument("--steps", type=int, default=40)
     command.add_argument("--workers", type=int, default=1)
     command.add_argument("--device", default="auto")
@@ -204,7 +205,7 @@ def step(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pool = write_pool(folder / "pool", options.batch * options.steps)
-        changes = {"epochs": 1, "batch": options.batch, "norm_group": options.norm_group, "queue": 65536}
+        changes = {"epochs": 1, "batch": options.batch, "norm_group": options.norm_group, "queue": options.queue}
         config = PretrainConfig(
             (str(pool),), workspace=folder, preset=options.preset, changes=changes, workers=options.workers,
             device=options.device, precision=options.precision,

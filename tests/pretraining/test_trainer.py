@@ -125,7 +125,7 @@ def test_keys_meet_in_shuffled_groups_and_come_back_in_their_order():
 
 
 @pytest.mark.parametrize("labels", [0, 3])
-@pytest.mark.parametrize("stop", [0, 1, 3])
+@pytest.mark.parametrize("stop", [1, 3])
 def test_resumed_equals_uninterrupted_bit_for_bit(labels, stop):
     whole, first, second = (make_trainer(labels, seed=seed) for seed in (0, 0, 0))
     run(first, stop, labels)
@@ -215,7 +215,7 @@ def test_two_processes_make_the_steps_of_one(tmp_path):
     script, out = tmp_path / "together.py", tmp_path / "out.pt"
     script.write_text(TOGETHER)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script, out]
-    done = subprocess.run(command, env=cli_environment(), capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, env=cli_environment(), capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     together, alone = torch.load(out, weights_only=True), make_trainer(3)
     for found, expected in zip(together["losses"], run(alone, 3, 3), strict=True):

@@ -149,6 +149,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(config, joint, stage, stop_aft
     assert not (resumed.folder / "checkpoint.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_resumed_after_sigkill_equals_uninterrupted(config, photos):
     """A process of its own, killed without a word after its first checkpoint."""
     many = {**SMALL, "epochs": 16}
