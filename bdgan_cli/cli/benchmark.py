@@ -112,7 +112,7 @@ def benchmark(
         show_plan(plan, as_json)
         return
     result = run(config, report)
-    show_result(result, result.folder, task, as_json)
+    show_result(result, result.folder, result.study.task.title, as_json)
 
 
 class Shown(Protocol):

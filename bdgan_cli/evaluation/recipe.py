@@ -55,10 +55,12 @@ class Recipe:
             raise UsageError(f"--size {self.size_px}: expected at least 32 pixels", "the paper's is --size 224")
         if self.batch < 2:
             raise UsageError(f"--batch {self.batch}: expected at least 2, for batch norm", "the paper's is --batch 64")
-        if min(self.epochs, self.steps or 1) < 1:
+        if min(self.epochs, 1 if self.steps is None else self.steps) < 1:
             raise UsageError("--epochs and --steps: expected at least 1", "the paper has --epochs 200")
         if not self.learning_rate > 0:
             raise UsageError(f"--lr {self.learning_rate}: expected a positive number", "the paper's is --lr 0.01")
+        if not self.focal_gamma >= 0:
+            raise UsageError(f"--focal-gamma {self.focal_gamma}: expected at least 0", "its source has --focal-gamma 2")
         if self.focal_alpha is not None and not 0 < self.focal_alpha < 1:
             raise UsageError(f"--focal-alpha {self.focal_alpha}: expected a number between 0 and 1")
 

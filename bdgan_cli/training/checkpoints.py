@@ -70,12 +70,25 @@ def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) 
     Raises:
         UsageError: If the two differ; names the first difference.
     """
-    for key in sorted({*found, *wanted}):
-        if found.get(key) != wanted.get(key):
-            raise UsageError(
-                f"{path} belongs to a training with {key} {found.get(key)!r}, this one has {wanted.get(key)!r}",
-                "give the same options, another --name, or --overwrite",
-            )
+    difference = _first_difference(found, wanted)
+    if difference is not None:
+        name, theirs, ours = difference
+        raise UsageError(
+            f"{path} belongs to a training with {name} {theirs!r}, this one has {ours!r}",
+            "give the same options, another --name, or --overwrite",
+        )
+
+
+def _first_difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Descend into what differs, so that one value is told and not two whole recipes."""
+    if found == wanted:
+        return None
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        found, wanted = ({str(i): value for i, value in enumerate(values)} for values in (found, wanted))
+    if not (isinstance(found, Mapping) and isinstance(wanted, Mapping)):
+        return name, found, wanted
+    key = next(key for key in sorted({*found, *wanted}) if found.get(key) != wanted.get(key))
+    return _first_difference(found.get(key), wanted.get(key), f"{name}.{key}" if name else key)
 
 
 def _outline(value: Any, tensors: dict[str, Tensor]) -> Any:

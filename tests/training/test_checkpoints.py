@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from bdgan_cli.errors import DataError, UsageError
-from bdgan_cli.training.checkpoints import read_checkpoint, write_checkpoint
+from bdgan_cli.training.checkpoints import check_same, read_checkpoint, write_checkpoint
 
 IDENTITY = {"steps": 3, "data": "abc", "taken": [1, 2]}
 
@@ -64,6 +64,22 @@ def test_another_training_is_refused_with_the_difference(tmp_path):
         read_checkpoint(tmp_path / "c", {**IDENTITY, "steps": 4})
     assert "--overwrite" in caught.value.hint
     assert read_checkpoint(tmp_path / "c", {**IDENTITY, "taken": (1, 2)}) == {}
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "told"),
+    [
+        ({"recipe": {"batch": 4, "lr": 1}}, {"recipe": {"batch": 4, "lr": 2}}, "recipe.lr 1, this one has 2"),
+        ({"a": {"b": {"c": 1}}}, {"a": {"b": {}}}, "a.b.c 1, this one has None"),
+        ({"a": {"b": 1}}, {"a": [1]}, r"a \{'b': 1\}, this one has \[1\]"),
+        ({"a": [1, {"b": 2}, 3]}, {"a": [1, {"b": 0}, 4]}, "a.1.b 2, this one has 0"),
+        ({"a": [1, 2]}, {"a": [1]}, r"a \[1, 2\], this one has \[1\]"),
+        ({"only": 1}, {}, "only 1, this one has None"),
+    ],
+)
+def test_a_difference_is_told_by_its_own_name(found, wanted, told, tmp_path):
+    with pytest.raises(UsageError, match=f"c belongs to a training with {told}"):
+        check_same(tmp_path / "c", found, wanted)
 
 
 def test_a_file_that_is_no_checkpoint_or_cut_is_told(tmp_path):

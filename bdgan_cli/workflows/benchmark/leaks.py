@@ -31,6 +31,22 @@ class Leaks:
     near_duplicates: int
     listed: tuple[tuple[str, str, str], ...]
 
+    @property
+    def count(self) -> int:
+        """Samples that were left out."""
+        return self.pictures + self.latents + self.near_duplicates
+
+    def joined(self, other: Leaks | None) -> Leaks:
+        """Return these leaks and those of another set of the same arm."""
+        if other is None:
+            return self
+        return Leaks(
+            self.pictures + other.pictures,
+            self.latents + other.latents,
+            self.near_duplicates + other.near_duplicates,
+            (other.listed + self.listed)[:_LISTED],
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return {

@@ -105,7 +105,9 @@ class OnlineFeeder:
         return min(ROUND_CLASSES, len(self.labeller.plan.classes))
 
     def _make(self, number: int) -> list[View]:
-        """Make the views of one round."""
+        """Make the views of one round; runs in a thread of its own."""
+        # Of this thread alone: the last bits of a picture must not depend on how many threads train.
+        torch.set_num_threads(1)
         plan = self.labeller.plan
         rng = np.random.default_rng((self.diet.seed, number, _ROUND_STREAM))
         samples: list[Sample] = []

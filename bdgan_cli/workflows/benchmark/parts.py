@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,17 +65,23 @@ class Part:
         return int((sides[0] * sides[1]).sum())
 
     @cached_property
-    def sha256(self) -> str:
-        """What the part consists of: a hash over its pictures and masks, in order."""
+    def identity(self) -> dict[str, Any]:
+        """What the part consists of, as plain values: a hash over its pictures, masks and classes, and its labels."""
         digest = hashlib.sha256()
-        for column in ("image_sha256", "mask_sha256"):
+        for column in ("image_sha256", "mask_sha256", "class_id"):
             for value in self.dataset.table[column].to_pylist():
-                digest.update((value or "").encode())
-        return digest.hexdigest()
+                digest.update(f"{'' if value is None else value} ".encode())
+        return {"sha256": digest.hexdigest(), "labels": labels_json(self.labels)}
 
     @cached_property
     def _class_ids(self) -> np.ndarray:
         return np.asarray(self.dataset.table["class_id"].to_numpy(), np.int64)
+
+
+def labels_json(labels: LabelMap) -> dict[str, Any]:
+    """Return how masks are read, as plain values."""
+    classes = None if labels.class_labels is None else {str(k): v for k, v in labels.class_labels.items()}
+    return {"classes": classes, "tables": {str(k): v.tolist() for k, v in labels.tables.items()}}
 
 
 def open_part(reference: str, task: Task) -> Part:

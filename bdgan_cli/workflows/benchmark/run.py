@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bdgan_cli.atomic import write_atomically
+from bdgan_cli.atomic import sweep_temporary, write_atomically
 from bdgan_cli.errors import DataError
 from bdgan_cli.evaluation.counts import Counts
 from bdgan_cli.evaluation.recipe import Recipe
@@ -109,6 +111,7 @@ def run_once(job: RunJob, runtime: Runtime, report: Reporter) -> RunRecord:
     if runtime.is_first:
         _write_record(job, record)
         (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        sweep_temporary(job.folder)  # what a killed process was writing
     runtime.barrier()
     return record
 
@@ -126,10 +129,11 @@ def read_record(job: RunJob) -> RunRecord | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         check_same(path, content["identity"], json.loads(json.dumps(job.identity)))
-        with np.load(job.folder / COUNTS_FILE, allow_pickle=False) as arrays:
+        packed = io.BytesIO((job.folder / COUNTS_FILE).read_bytes())
+        with np.load(packed, allow_pickle=False) as arrays:
             tested = {name: _tested(arrays, place) for place, name in enumerate(content["tests"])}
         return RunRecord(content["figures"], tested)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is damaged: {error}", "remove its folder, or start again: --overwrite") from error
 
 

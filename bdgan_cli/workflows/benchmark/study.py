@@ -7,7 +7,8 @@ one on the same folder is refused with the difference.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from bdgan_cli.training.order import steps_of
 from bdgan_cli.workflows.benchmark.arms import Arm, Online
 from bdgan_cli.workflows.benchmark.leaks import LeakCheck, Leaks
 from bdgan_cli.workflows.benchmark.online import OnlineFeeder
-from bdgan_cli.workflows.benchmark.parts import FittedSource, Part, TrainingSource, open_part
+from bdgan_cli.workflows.benchmark.parts import FittedSource, Part, TrainingSource, labels_json, open_part
 from bdgan_cli.workflows.benchmark.run import RunJob, RunRecord, run_once
 from bdgan_cli.workflows.quality_features import Run
 from bdgan_cli.workflows.sampler import Sampler, open_sampler
@@ -73,6 +74,10 @@ class Study:
     tests: Mapping[str, str]
     seeds: tuple[int, ...]
     folder: Path
+
+    def __post_init__(self) -> None:
+        if self.recipe.steps is None and any(arm.online for arm in self.arms):
+            raise UsageError("online sampling has no epochs: how many steps?", "use --steps 20000")
 
 
 @dataclass(frozen=True)
@@ -126,22 +131,25 @@ def run_study(
     tests = {name: open_part(reference, study.task) for name, reference in study.tests.items()}
     run = Run(runtime, report, 0)
     shared = Shared(study, tests, {name: LeakCheck(t, run) for name, t in tests.items()}, runtime, workers, report)
-    if runtime.is_first:
-        _prepare(study.folder, overwrite)
-    runtime.barrier()
-    records = []
-    with report.task(f"benchmark {study.task.name}", len(study.arms) * len(study.seeds), "runs") as task:
-        for arm in study.arms:
-            records.append(_run_arm(arm, shared, task.advance))
-    return records, tests
+    with ExitStack() as until_done:
+        if runtime.is_first:
+            until_done.enter_context(_prepared(study.folder, overwrite))
+        runtime.barrier()
+        total = len(study.arms) * len(study.seeds)
+        task = until_done.enter_context(report.task(f"benchmark {study.task.name}", total, "runs"))
+        return [_run_arm(arm, shared, task.advance) for arm in study.arms], tests
 
 
-def _prepare(folder: Path, overwrite: bool) -> None:
-    with refusals_explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with folder_lock(folder):
+@contextmanager
+def _prepared(folder: Path, overwrite: bool) -> Iterator[None]:
+    """Make the folder and keep others out of it: two trainings would write the same checkpoint."""
+    with ExitStack() as stack:
+        with refusals_explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(folder_lock(folder))
             if overwrite and (folder / RUNS).is_dir():
                 shutil.rmtree(folder / RUNS)
+        yield
 
 
 def _run_arm(arm: Arm, shared: Shared, advance: Any) -> ArmRecord:
@@ -156,14 +164,15 @@ def _run_arm(arm: Arm, shared: Shared, advance: Any) -> ArmRecord:
 
 
 def _clean_parts(arm: Arm, shared: Shared) -> tuple[list[Part], dict[str, Leaks]]:
-    parts, found = [], {}
+    parts: list[Part] = []
+    found: dict[str, Leaks] = {}
     for reference in arm.sets:
         part = open_part(reference, shared.study.task)
         for name, check in shared.checks.items():
-            part, found[name] = check.clean(part)
-            lost = found[name].pictures + found[name].latents + found[name].near_duplicates
-            if lost:
-                shared.report.note(f"{reference}: {lost} samples are like pictures of {name} and are left out")
+            part, leaks = check.clean(part)
+            found[name] = leaks.joined(found.get(name))
+            if leaks.count:
+                shared.report.note(f"{reference}: {leaks.count} samples are like pictures of {name} and are left out")
         parts.append(part)
     return parts, found
 
@@ -178,15 +187,13 @@ def _stored_job(arm: Arm, parts: list[Part], seed: int, shared: Shared) -> RunJo
     def feed(first: int) -> Feeder[tuple[Tensor, Tensor]]:
         return Feeder(source, Diet(recipe.batch, steps, seed, first), shared.runtime, workers)
 
-    learnt = {"sets": [part.sha256 for part in parts], "labels": [_labels_json(part.labels) for part in parts]}
-    return _job(arm, seed, steps, feed, learnt, shared)
+    return _job(arm, seed, steps, feed, {"sets": [part.identity for part in parts]}, shared)
 
 
 def _online_job(arm: Arm, sampler: Sampler, seed: int, shared: Shared) -> RunJob:
     recipe, online = shared.study.recipe, arm.online
     assert online is not None
-    if recipe.steps is None:
-        raise UsageError("online sampling has no epochs: how many steps?", "use --steps")
+    assert recipe.steps is not None
     steps, labels = recipe.steps, LabelMap.bind(shared.study.task, sampler.info)
 
     def feed(first: int) -> OnlineFeeder:
@@ -197,7 +204,7 @@ def _online_job(arm: Arm, sampler: Sampler, seed: int, shared: Shared) -> RunJob
     learnt = {
         "online": {name: info[name] for name in ("generator", "head")} | {"plan": sampler.labeller.plan.to_json()},
         "drop_uncertain": online.drop_uncertain,
-        "labels": _labels_json(labels),
+        "labels": labels_json(labels),
         "processes": shared.runtime.world_size,
     }
     return _job(arm, seed, steps, feed, learnt, shared)
@@ -233,7 +240,7 @@ def _job(arm: Arm, seed: int, steps: int, feed: Any, learnt: Mapping[str, Any], 
         "init": {"name": study.init.name, "sha256": study.init.sha256},
         "seed": seed,
         "steps": steps,
-        "tests": {name: part.sha256 for name, part in shared.tests.items()},
+        "tests": {name: part.identity for name, part in shared.tests.items()},
         **learnt,
     }
     sources = {name: FittedSource(part, study.recipe.size_px) for name, part in shared.tests.items()}
@@ -241,8 +248,3 @@ def _job(arm: Arm, seed: int, steps: int, feed: Any, learnt: Mapping[str, Any], 
         f"{arm.name}, seed {seed}", study.folder / RUNS / f"{arm.name}-s{seed}", study.recipe, steps,
         study.task.labels_count, study.init.tensors, feed, sources, seed, identity,
     )  # fmt: skip
-
-
-def _labels_json(labels: LabelMap) -> dict[str, Any]:
-    classes = None if labels.class_labels is None else {str(k): v for k, v in labels.class_labels.items()}
-    return {"classes": classes, "tables": {str(k): v.tolist() for k, v in labels.tables.items()}}
