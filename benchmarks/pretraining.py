@@ -1,6 +1,7 @@
 """Does pre-training help, on the embedded world; and what a step costs.
 
     python -m benchmarks.pretraining helps --out /tmp/pretraining    # goes on when started again
+    python -m benchmarks.pretraining why --out /tmp/pretraining      # what the backbones of 'helps' look at
     python -m benchmarks.pretraining step                            # throughput, waiting, the queues
 
 ``helps`` pre-trains on unlabelled rendered pictures (the real domain) and, in the joint stage, on samples of
@@ -46,10 +47,11 @@ ROWS = ("random", "contrastive", "contrastive + segmentation")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("helps")
-    command.add_argument("--out", type=Path, required=True)
-    command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    command.set_defaults(run=helps)
+    for name, run in (("helps", helps), ("why", why)):
+        command = commands.add_parser(name)
+        command.add_argument("--out", type=Path, required=True)
+        command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+        command.set_defaults(run=run)
     command = commands.add_parser("step")
     command.add_argument("--preset", default="tiny")
     command.add_argument("--batch", type=int, default=64)
@@ -198,6 +200,29 @@ def mean_iou(backbone: ResNet, branch: SegmentationBranch) -> float:
         table += torch.bincount((targets * labels + guesses).flatten(), minlength=labels * labels)
     square = table.view(labels, labels).double()
     return float((square.diag() / (square.sum(0) + square.sum(1) - square.diag())).mean())
+
+
+@torch.no_grad()
+def why(options: argparse.Namespace) -> None:
+    """Tell in how many directions pooled features vary, and how much of a picture's mean colour they tell linearly."""
+    images, _, _ = scenes(TEST_PER_CLASS * len(CLASS_NAMES), 3000)
+    colours = images.double().mean((1, 2))
+    for kind in ("further", "joint"):
+        for seed in options.seeds:
+            backbone = ResNet(ARCHITECTURES[ARCH])
+            backbone.load_state_dict(load_backbone(options.out / "backbones" / f"{kind}-{seed}")[1], strict=False)
+            maps = [backbone.eval()(normalised(part))[-1].mean((2, 3)) for part in images.split(100)]
+            features = torch.cat(maps).double()
+            features -= features.mean(0)
+            shares = torch.linalg.svdvals(features).square()
+            shares /= shares.sum()
+            rank = (-(shares * (shares + 1e-12).log()).sum()).exp()
+            known, asked = slice(0, 400), slice(400, None)
+            inputs = torch.cat([features, torch.ones(len(features), 1)], 1)
+            weights = torch.linalg.lstsq(inputs[known], colours[known], rcond=1e-8, driver="gelsd").solution
+            left = (inputs[asked] @ weights - colours[asked]).square().mean()
+            told = 1 - left / colours[asked].var(0, unbiased=False).mean()
+            print(f"{kind}-{seed}: effective rank {rank:.1f}, mean colour explained {told:.2f}")
 
 
 def step(options: argparse.Namespace) -> None:
