@@ -42,13 +42,13 @@ class Architecture:
         return tuple(self.width * 2**stage * (4 if self.bottleneck else 1) for stage in range(len(STAGES)))
 
 
-# The narrow one is for pictures of 64 pixels: a quarter of ResNet-18's channels, and cells of 8x8 pixels at its end.
+# The narrow one is for pictures of 64 pixels: a quarter of ResNet-18's channels, and cells of 16x16 pixels at its end.
 ARCHITECTURES = {
     arch.name: arch
     for arch in (
         Architecture("resnet50", (3, 4, 6, 3), bottleneck=True),
         Architecture("resnet18", (2, 2, 2, 2), bottleneck=False),
-        Architecture("resnet18-narrow", (2, 2, 2, 2), bottleneck=False, width=16, strides=(1, 2, 1, 1)),
+        Architecture("resnet18-narrow", (2, 2, 2, 2), bottleneck=False, width=16, strides=(1, 2, 2, 1)),
     )
 }
 

@@ -62,6 +62,15 @@ class Runtime:
         torch.distributed.all_reduce(total)
         return total
 
+    def all_gather(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the rows of all processes, in the order of their ranks; as many from each, without gradient."""
+        if self.world_size == 1:
+            return values
+        rows = values.detach().contiguous()
+        parts = [torch.empty_like(rows) for _ in range(self.world_size)]
+        torch.distributed.all_gather(parts, rows)
+        return torch.cat(parts)
+
     def any(self, here: bool) -> bool:
         """Return whether something is so in any of the processes."""
         return bool(self.all_sum(torch.tensor(float(here), device=self.device)) > 0)

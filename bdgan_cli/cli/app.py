@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bdgan_cli import __version__
-from bdgan_cli.cli import analyze, annotate, benchmark_app, data, demo, filter, models, sample, train_head
+from bdgan_cli.cli import analyze, annotate, benchmark_app, data, demo, filter, models, pretrain, sample, train_head
 
 app = typer.Typer(
     name="bdgan",
@@ -49,3 +49,4 @@ app.add_typer(analyze.analyze_app, name="analyze")
 app.add_typer(benchmark_app.benchmark_app, name="benchmark")
 app.add_typer(data.data_app, name="data")
 app.add_typer(models.models_app, name="models")
+app.add_typer(pretrain.pretrain_app, name="pretrain")

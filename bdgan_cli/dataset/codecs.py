@@ -42,14 +42,20 @@ def encode_mask(mask: NDArray[Any]) -> bytes:
     return _encode("png", mask)
 
 
-def decode_image(data: bytes, where: str) -> NDArray[np.uint8]:
-    """Decode a picture to (H, W, 3) uint8 RGB, with rows and columns as stored (EXIF orientation is not applied).
+def decode_image(data: bytes, where: str, *, upright: bool = False) -> NDArray[np.uint8]:
+    """Decode a picture to (H, W, 3) uint8 RGB.
+
+    Args:
+        data: The file.
+        where: Its name for messages.
+        upright: Turn it as its EXIF record says; else rows and columns are as stored.
 
     Raises:
         DataError: If the file is cut, damaged or no picture.
     """
     check_complete(data, where)
-    image = cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, where), cv2.COLOR_BGR2RGB)
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.cvtColor(_decode(data, flags, where), cv2.COLOR_BGR2RGB)
     return image.astype(np.uint8, copy=False)
 
 
