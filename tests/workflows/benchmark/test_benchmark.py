@@ -13,6 +13,7 @@ import torch
 
 from bdgan_cli import runs
 from bdgan_cli.errors import MissingError, UsageError
+from bdgan_cli.runtime import torch_threads
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.workflows.benchmark.benchmark import benchmark, plan_benchmark, sets_of
 from bdgan_cli.workflows.benchmark.config import BenchmarkConfig, RecipeOptions, is_embedded, settle_recipe
@@ -66,6 +67,7 @@ def test_the_embedded_study_leaves_its_files(finished, tiny):
     assert len((folder / "labels.csv").read_text().splitlines()) == 1 + 2
 
 
+@pytest.mark.slow
 def test_the_embedded_study_goes_on_with_another_arm(finished, tiny):
     more = benchmark(replace(tiny, arms=("sup", "off-1k")))
     assert [record.arm.name for record in more.records] == ["sup", "off-1k"]
@@ -74,12 +76,9 @@ def test_the_embedded_study_goes_on_with_another_arm(finished, tiny):
 
 def test_sets_are_made_without_a_change_of_the_trainings_threads(tiny):
     """Sampling sets one thread for itself; the training goes on with its own number."""
-    before = torch.get_num_threads()
-    try:
+    with torch_threads(1):
         benchmark(replace(tiny, threads=2, arms=("sup",)))
         assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.slow

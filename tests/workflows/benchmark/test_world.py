@@ -12,7 +12,7 @@ from bdgan_cli.progress import Silent
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.workflows.benchmark.parts import open_part
 from bdgan_cli.workflows.benchmark.world import ARMS, ONLINE_SEED, World, first_of_each_class
-from tests.workflows.benchmark.sets import SIZES
+from tests.workflows.benchmark.sets import SIZES, cpu
 
 NAMES = ("sup", "off-1k", "off-10k", "both", "on", "unfiltered", "one-head", "rejection", "wild", "wild-filtered")
 
@@ -153,7 +153,7 @@ def test_a_second_call_makes_nothing(world, arms):
 
 
 def test_another_world_has_names_and_streams_of_its_own(world):
-    other = World(world.workspace, SIZES, 3, "cpu", Silent())
+    other = World(world.workspace, SIZES, 3, cpu(), Silent())
     streams = [{w.stream(number) for number in range(10)} for w in (world, other)]
     assert not streams[0] & streams[1]
     mine, theirs = open_dataset(world.test()), open_dataset(other.test())
