@@ -1,4 +1,4 @@
-"""A workspace and what lies in it: ``datasets/``, trained heads in ``heads/``, pre-trained networks in ``backbones/``.
+"""A workspace: ``datasets/``, ``annotations/`` in work, ``heads/``, ``backbones/`` and ``benchmarks/``.
 
 Commands that are not told what to work on take the newest fitting thing and say which.
 """
@@ -37,6 +37,11 @@ def backbone_folder(workspace: Path, name: str) -> Path:
     return workspace / "backbones" / _checked(name)
 
 
+def annotations_folder(workspace: Path, name: str) -> Path:
+    """Return where the plan of annotation of that name lies or will lie."""
+    return workspace / "annotations" / _checked(name)
+
+
 def newest_dataset(workspace: Path, kinds: Iterable[str], generator: str | None = None) -> Path:
     """Find the newest dataset of a kind, optionally of one generator.
 
@@ -64,7 +69,7 @@ def _way_to(kinds: tuple[str, ...], generator: str | None) -> str:
         return "make one: bdgan sample --per-class 5 --exact-labels"
     if generator.startswith("biggan"):
         return "import the released annotations: bdgan data import bigdatasetgan DIR"
-    return f"sample pictures (bdgan sample --gen {generator} --no-labels), annotate and import them: bdgan data --help"
+    return f"annotate pictures: bdgan annotate plan --gen {generator}"
 
 
 def newest_head(workspace: Path, generator: str) -> Path:

@@ -102,7 +102,7 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
     """
     chosen = choose_device(device)
     keep_freed_memory()
-    world_size, local_size = _environment_int("WORLD_SIZE", "SLURM_NTASKS"), _environment_int("LOCAL_WORLD_SIZE")
+    world_size, local_size = process_count(), _environment_int("LOCAL_WORLD_SIZE")
     if chosen.type == "cpu":
         torch.set_num_threads(1)
         workers = workers or max(1, _usable_cores() // local_size)
@@ -117,6 +117,11 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
     fabric = Fabric(accelerator=chosen.type, devices=local_size, num_nodes=nodes, strategy="ddp")
     fabric.launch()
     return Runtime(fabric.device, fabric.global_rank, fabric.world_size, workers, fabric)
+
+
+def process_count() -> int:
+    """Return how many processes the job has, as torchrun or SLURM say."""
+    return _environment_int("WORLD_SIZE", "SLURM_NTASKS")
 
 
 @contextmanager

@@ -151,3 +151,15 @@ def test_import_into_a_folder_of_something_else(run_cli: RunCli, photos: Path) -
     done = run_cli("data", "import", "folder", photos, "--out", photos)
     assert done.code == 2
     assert "holds something else: images, masks; no dataset.json" in done.stderr
+
+
+def test_labels_of_a_folder_are_named_by_its_file(run_cli: RunCli, photos: Path, tmp_path: Path) -> None:
+    (photos / "labels.txt").write_text("background\nleft\nright\n")
+    run_cli("data", "import", "folder", photos, "--out", tmp_path / "a")
+    assert open_dataset(tmp_path / "a").info.label_names == ("background", "left", "right")
+    run_cli("data", "import", "folder", photos, "--out", tmp_path / "b", "--labels", "nothing,cat")
+    assert open_dataset(tmp_path / "b").info.label_names == ("nothing", "cat")
+    for text in ("background\n", "a\na\n", "a\n\nb\n"):
+        (photos / "labels.txt").write_text(text)
+        done = run_cli("data", "import", "folder", photos, "--out", tmp_path / "c")
+        assert (done.code, "expected distinct names, a line each" in done.stderr) == (3, True)

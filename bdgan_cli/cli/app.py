@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bdgan_cli import __version__
-from bdgan_cli.cli import analyze, benchmark_app, data, demo, filter, models, sample, train_head
+from bdgan_cli.cli import analyze, annotate, benchmark_app, data, demo, filter, models, sample, train_head
 
 app = typer.Typer(
     name="bdgan",
@@ -44,6 +44,7 @@ _add("demo", demo.demo, "Run the whole chain on the embedded generator, and meas
 _add("train-head", train_head.train_head, "Train an ensemble of segmentation heads.", train_head.EPILOG)
 _add("sample", sample.sample, "Sample a labelled dataset.", sample.EPILOG)
 _add("filter", filter.filter_dataset, "Leave doubtful samples out, as a view.", filter.EPILOG)
+app.add_typer(annotate.annotate_app, name="annotate")
 app.add_typer(analyze.analyze_app, name="analyze")
 app.add_typer(benchmark_app.benchmark_app, name="benchmark")
 app.add_typer(data.data_app, name="data")

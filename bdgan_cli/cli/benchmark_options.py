@@ -23,9 +23,8 @@ InitOption = Annotated[
 PresetOption = Annotated[
     str | None, typer.Option("--preset", help="'paper' or 'tiny'; by default tiny for the embedded world.")
 ]
-SegmenterOption = Annotated[
-    str | None, typer.Option("--segmenter", help="'deeplabv3-resnet50' (the paper's) or 'lraspp-tiny'.")
-]
+_SEGMENTERS = "'deeplabv3-resnet50' (the paper's), 'deeplabv3-resnet18', 'deeplabv3-tiny' or 'lraspp-tiny'."
+SegmenterOption = Annotated[str | None, typer.Option("--segmenter", help=_SEGMENTERS)]
 SizeOption = Annotated[int | None, typer.Option("--size", help="Pixels; the paper's is 224.")]
 BatchOption = Annotated[int | None, typer.Option("--batch", help="Samples of a step; the paper's is 64.")]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", help="The paper has 200.")]

@@ -1,4 +1,4 @@
-"""``bdgan data``: look into datasets and verify them; bringing others in is in ``data_import``."""
+"""``bdgan data``: look into datasets and verify them; what comes in and goes out is in modules of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from bdgan_cli.cli import data_tasks, terminal
-from bdgan_cli.cli.data_import import INVALID_DATA, import_app
+from bdgan_cli.cli import data_export, data_rebuild, data_tasks, terminal
+from bdgan_cli.cli.data_import import import_app
+from bdgan_cli.cli.import_result import INVALID_DATA
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
     JsonOption,
@@ -19,6 +20,12 @@ from bdgan_cli.cli.options import (
 
 data_app = typer.Typer(help="Look into datasets, verify them, bring others in.", no_args_is_help=True)
 data_app.add_typer(import_app, name="import")
+data_app.command("export", epilog=data_export.EPILOG)(data_export.export)
+data_app.command("merge", epilog="Example: bdgan data merge dogs cats@clean --out pets")(data_rebuild.merge)
+data_app.command("split", epilog="Example: bdgan data split pets --splits train=0.8,val=0.2")(data_rebuild.split)
+data_app.command("materialize", epilog="Example: bdgan data materialize pets@clean --out clean-pets")(
+    data_rebuild.materialize
+)
 
 DatasetArgument = Annotated[
     str | None, typer.Argument(metavar="PATH[@VIEW]", help="Dataset or view; the newest of the workspace by default.")

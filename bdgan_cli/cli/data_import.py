@@ -7,37 +7,48 @@ from typing import Annotated
 
 import typer
 
+from bdgan_cli.cli import data_import_masks as masks
+from bdgan_cli.cli import data_import_tools as tools
 from bdgan_cli.cli import terminal
+from bdgan_cli.cli.import_result import INVALID_DATA, SHOWN_FAULTS, show_import
 from bdgan_cli.cli.options import (
     DEFAULT_WORKSPACE,
     DeviceOption,
     DryRunOption,
+    ImportOutOption,
     JsonOption,
+    LicenceOption,
+    MaskLabelsOption,
+    MaskMapOption,
     OverwriteOption,
+    ProvenanceOption,
     QuietOption,
     WorkspaceOption,
 )
 from bdgan_cli.errors import DataError
 
-SHOWN_FAULTS = 20
-INVALID_DATA = DataError.exit_code
-
 import_app = typer.Typer(help="Bring in data of other layouts.", no_args_is_help=True)
+import_app.command("voc", epilog="Example: bdgan data import voc VOC2012 --dry-run")(masks.import_voc)
+import_app.command("cvat", epilog="Example: bdgan data import cvat unpacked --images frames")(masks.import_cvat)
+import_app.command("huggingface", epilog="Example: bdgan data import huggingface my-dataset --mask-column annotation")(
+    masks.import_huggingface
+)
+import_app.command("webdataset", epilog="Example: bdgan data import webdataset shards --mask-extension seg.png")(
+    masks.import_webdataset
+)
 
 
 @import_app.command("folder", epilog="Example: bdgan data import folder photos --mask-map 0=0,255=1 --dry-run")
 def import_folder(
     source: Annotated[Path, typer.Argument(help="Folder with images/[SPLIT/]ID.* and masks/[SPLIT/]ID.png.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
-    mask_map: Annotated[
-        str | None, typer.Option("--mask-map", help="What mask values mean: 0=0,255=1 or '#ff0000=1,#000000=0'.")
-    ] = None,
-    labels: Annotated[str, typer.Option("--labels", help="Names of the mask values 0, 1, ...")] = "background,object",
+    out: ImportOutOption = None,
+    mask_map: MaskMapOption = None,
+    labels: MaskLabelsOption = None,
     resize_masks: Annotated[
         bool, typer.Option("--resize-masks", help="Bring masks to the image's size, by nearest neighbour.")
     ] = False,
-    licence: Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")] = "",
-    provenance: Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")] = None,
+    licence: LicenceOption = "",
+    provenance: ProvenanceOption = None,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     dry_run: DryRunOption = False,
     overwrite: OverwriteOption = False,
@@ -46,26 +57,16 @@ def import_folder(
 ) -> None:
     """Bring in pairs of images and masks; index.csv (id, class_name, class_id, split) names the classes.
 
+    Labels are named by labels.txt, a line for each, where it is there; else they are background and object.
+
     Masks have one channel: 0 background, 1, 2, ... labels, 255 ignore. Nothing is written if any file is wrong.
     """
     from bdgan_cli.workflows import data
 
-    names = tuple(name.strip() for name in labels.split(","))
     config = data.ImportConfig(
-        source, out, workspace, names, mask_map, resize_masks, licence, provenance, dry_run, overwrite
+        source, out, workspace, labels, mask_map, resize_masks, licence, provenance, dry_run, overwrite
     )
-    result = data.import_folder(config, terminal.reporter(quiet))
-    if as_json:
-        terminal.emit_json(result.to_json())
-        if result.faults:
-            raise typer.Exit(INVALID_DATA)
-        return
-    if result.faults:
-        raise DataError(*result.faults_text(SHOWN_FAULTS))
-    terminal.table("", ("id", "class", "samples"), result.class_rows())
-    splits = ", ".join(f"{name or 'none'} {count}" for name, count in result.per_split.items())
-    terminal.say(f"splits: {splits}; masks with ignored pixels: {result.with_ignore}, without object: {result.empty}")
-    terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")
+    show_import(data.import_folder(config, terminal.reporter(quiet)), as_json)
 
 
 @import_app.command(
@@ -77,7 +78,7 @@ def import_folder(
 def import_coco(
     annotations: Annotated[Path, typer.Argument(metavar="FILE", help="JSON file of COCO instances.")],
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder with the pictures.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    out: ImportOutOption = None,
     mode: Annotated[
         str | None,
         typer.Option(
@@ -98,8 +99,8 @@ def import_coco(
         str, typer.Option("--crowd", help="What crowd regions become: 'ignore' (255), 'object' or 'drop'.")
     ] = "ignore",
     split: Annotated[str, typer.Option("--split", help="Name of the samples' split, such as train.")] = "",
-    licence: Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")] = "",
-    provenance: Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")] = None,
+    licence: LicenceOption = "",
+    provenance: ProvenanceOption = None,
     skip_odd: Annotated[
         bool, typer.Option("--skip-odd", help="Leave out pictures with something odd, and import the rest.")
     ] = False,
@@ -120,24 +121,13 @@ def import_coco(
         annotations, images, out, workspace, mode, categories, min_area, crowd, split, licence, provenance,
         skip_odd, dry_run, overwrite, task,
     )  # fmt: skip
-    result = workflow.import_coco(config, terminal.reporter(quiet))
-    if as_json:
-        terminal.emit_json(result.to_json())
-        if result.refused:
-            raise typer.Exit(INVALID_DATA)
-        return
-    if result.refused:
-        raise DataError(*result.refusal(SHOWN_FAULTS))
-    terminal.table("", ("id", "class", "samples"), result.class_rows())
-    for line in [*result.count_lines(), *result.fault_lines(SHOWN_FAULTS)]:
-        terminal.say(line)
-    terminal.say(f"{'wrote' if result.written else 'would write'} {result.samples} samples to {result.root}")
+    show_import(workflow.import_coco(config, terminal.reporter(quiet)), as_json)
 
 
 @import_app.command("bigdatasetgan", epilog="Example: bdgan data import bigdatasetgan data --dry-run")
 def import_bigdatasetgan(
     source: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the released annotations/ and latents/.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")] = None,
+    out: ImportOutOption = None,
     generator: Annotated[str, typer.Option("--generator", help="Generator that made the pictures.")] = "biggan-512",
     skip_odd: Annotated[
         bool, typer.Option("--skip-odd", help="Leave out files that are unpaired or odd, and import the rest.")
@@ -175,3 +165,11 @@ def import_bigdatasetgan(
             terminal.say(line)
     verb = "wrote" if result.written else "would write"
     terminal.say(f"{verb} {result.samples} samples to {result.root}; pictures made again: {result.made_again}")
+
+
+for _name, _command, _source in (
+    ("yolo", tools.import_yolo, "street --mode semantic --dry-run"),
+    ("labelme", tools.import_labelme, "photos --labels background,cat,dog --dry-run"),
+    ("labelstudio", tools.import_labelstudio, "project-1.json --images photos --dry-run"),
+):
+    import_app.command(_name, epilog=f"Example: bdgan data import {_name} {_source}")(_command)

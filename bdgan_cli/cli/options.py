@@ -42,5 +42,17 @@ ResultsOption = Annotated[
     Path | None, typer.Option("--out", help="Folder for results; default: analysis/ of the workspace.", file_okay=False)
 ]
 ThreadsOption = Annotated[int | None, typer.Option("--workers", min=1, help="Threads; default: one per core.")]
+ImportOutOption = Annotated[Path | None, typer.Option("--out", help="Dataset to write; in the workspace by default.")]
+LicenceOption = Annotated[str, typer.Option("--licence", "--license", help="Such as CC-BY-4.0.")]
+ProvenanceOption = Annotated[str | None, typer.Option("--provenance", help="Where the pictures come from.")]
+SkipOddOption = Annotated[
+    bool, typer.Option("--skip-odd", help="Leave out samples with something odd, and import the rest.")
+]
+MaskMapOption = Annotated[
+    str | None, typer.Option("--mask-map", help="What mask values mean: 0=0,255=1 or '#ff0000=1,#000000=0'.")
+]
+MaskLabelsOption = Annotated[
+    str | None, typer.Option("--labels", help="Names of the mask values 0, 1, ...; default: what the source says.")
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint of this run.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on stderr.")]

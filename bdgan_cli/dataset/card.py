@@ -61,17 +61,24 @@ def card_text(dataset: Dataset) -> str:
 
 
 def _front_matter(info: DatasetInfo, count: int) -> str:
-    licence = info.licence.lower()
-    size = next((name for limit, name in _SIZES if count < limit), "1M<n<10M")
-    lines = ["---", f"pretty_name: {json.dumps(info.name)}"]
-    if licence in _HUB_LICENCES:
-        lines.append(f"license: {licence}")
-    else:
-        lines += ["license: other", f"license_name: {json.dumps(info.licence or 'not stated')}"]
-    lines += ["task_categories:", "- image-segmentation", "size_categories:", f"- {size}", "tags:", "- bdgan"]
+    lines = ["---", f"pretty_name: {json.dumps(info.name)}", *licence_lines(info.licence)]
+    lines += ["task_categories:", "- image-segmentation", "size_categories:", f"- {size_category(count)}"]
+    lines += ["tags:", "- bdgan"]
     lines += ["- webdataset", *(["- synthetic"] if info.generator else [])]
     lines += ["configs:", "- config_name: default", '  data_files: "shards/*.tar"', "---"]
     return "\n".join(lines)
+
+
+def licence_lines(licence: str) -> list[str]:
+    """Return the front matter's lines about the licence, as the Hub wants them."""
+    if licence.lower() in _HUB_LICENCES:
+        return [f"license: {licence.lower()}"]
+    return ["license: other", f"license_name: {json.dumps(licence or 'not stated')}"]
+
+
+def size_category(count: int) -> str:
+    """Return the Hub's word for a number of samples."""
+    return next((name for limit, name in _SIZES if count < limit), "1M<n<10M")
 
 
 def _class_table(dataset: Dataset) -> str:

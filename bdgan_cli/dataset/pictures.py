@@ -140,20 +140,28 @@ def _draw_legend(page: Picture, legend: Sequence[LegendEntry]) -> int:
     The entries that do not fit into three quarters of the page are counted instead.
     """
     x: int = page.shape[1] - _GAP
-    widths = [cv2.getTextSize(name, _FONT, 0.42, 1)[0][0] + _SWATCH + 6 + 2 * _GAP for name, _ in legend]
-    fitting = int(np.searchsorted(np.cumsum(widths), page.shape[1] * 3 // 4))
+    room = page.shape[1] * 3 // 4
+    reach = np.cumsum([_text_width(name) + _SWATCH + 6 + 2 * _GAP for name, _ in legend])
+    fitting = int(np.searchsorted(reach, room))
     if fitting < len(legend):
+        # The count of the others takes room, too.
+        fitting = int(np.searchsorted(reach, room - _text_width(f"+ {len(legend)} more") - 2 * _GAP))
         text = f"+ {len(legend) - fitting} more"
-        x -= cv2.getTextSize(text, _FONT, 0.42, 1)[0][0]
+        x -= _text_width(text)
         _write(page, text, (x, 26), 0.42, FAINT, page.shape[1])
         x -= 2 * _GAP
     for name, colour in reversed(legend[:fitting]):
-        x -= cv2.getTextSize(name, _FONT, 0.42, 1)[0][0]
+        x -= _text_width(name)
         _write(page, name, (x, 26), 0.42, FAINT, page.shape[1])
         x -= _SWATCH + 6
         page[15 : 15 + _SWATCH, x : x + _SWATCH] = _swatch(colour)
         x -= 2 * _GAP
     return x
+
+
+def _text_width(text: str) -> int:
+    width: int = cv2.getTextSize(text, _FONT, 0.42, 1)[0][0]
+    return width
 
 
 def _swatch(colour: Colour | None) -> Picture:

@@ -10,10 +10,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models import segmentation
 from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
 from torchvision.models.segmentation import lraspp
+from torchvision.models.segmentation.deeplabv3 import DeepLabHead
 
+from bdgan_cli.backbones import ResNet
+from bdgan_cli.backbones import find_architecture as find_backbone_architecture
 from bdgan_cli.errors import DataError, UsageError, near_names
 
 # Of ImageNet's pictures in [0, 1]; every segmenter sees pictures normalised by them.
@@ -97,6 +101,26 @@ def _start_from(backbone: nn.Module, weights: Mapping[str, Tensor], where: str) 
     backbone.load_state_dict({key: weights[key] for key in expected}, strict=False)
 
 
+class _DeepLabOnResNet(nn.Module):
+    """DeepLabv3's head on the last stage of a residual network of ours, which keeps its own strides.
+
+    Args:
+        arch: Name of the backbone.
+        labels: Number of labels.
+        rates: Dilations of the head's 3x3 convolutions, in cells of the last stage.
+    """
+
+    def __init__(self, arch: str, labels: int, rates: tuple[int, ...]) -> None:
+        super().__init__()
+        self.backbone = ResNet(find_backbone_architecture(arch))
+        self.classifier = DeepLabHead(find_backbone_architecture(arch).channels[-1], labels, rates)
+
+    def forward(self, images_NCHW: Tensor) -> dict[str, Tensor]:
+        coarse = self.classifier(self.backbone(images_NCHW)[-1])
+        size = images_NCHW.shape[-2:]
+        return {"out": functional.interpolate(coarse, size=size, mode="bilinear", align_corners=False)}
+
+
 def _deeplab(labels: int) -> nn.Module:
     network: nn.Module = segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=labels)
     return network
@@ -113,6 +137,14 @@ def _tiny_lraspp(labels: int) -> nn.Module:
 
 SEGMENTERS: dict[str, Architecture] = {
     "deeplabv3-resnet50": Architecture(_deeplab, "resnet50", "DeepLabv3 with ResNet-50, the paper's (supplement B.2)"),
+    "deeplabv3-resnet18": Architecture(
+        lambda labels: _DeepLabOnResNet("resnet18", labels, (6, 12, 18)), "resnet18", "DeepLabv3's head on a ResNet-18"
+    ),
+    "deeplabv3-tiny": Architecture(
+        lambda labels: _DeepLabOnResNet("resnet18-narrow", labels, (2, 4, 6)),
+        "resnet18-narrow",
+        "DeepLabv3's head on a narrow ResNet-18, for backbones of the embedded world at 64x64",
+    ),
     "lraspp-tiny": Architecture(
         _tiny_lraspp, "", "LR-ASPP with half of a MobileNetV3-Small, for the embedded world at 64x64"
     ),

@@ -43,6 +43,7 @@ class HeadCard:
         training: How it was trained, and on what.
         figures: What was measured.
         weights_sha256: Hash of the weights file.
+        label_names: Names of the mask values 0, 1, ...; empty in cards written before they were kept.
     """
 
     name: str
@@ -57,6 +58,14 @@ class HeadCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     figures: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str = ""
+    label_names: tuple[str, ...] = ()
+
+    @property
+    def named_labels(self) -> tuple[str, ...]:
+        """Names of the mask values 0, 1, ..., those of their numbers where the card has none."""
+        if self.label_names:
+            return self.label_names
+        return ("background", "object") if self.labels == 1 else ("background", *map(str, range(1, self.labels)))
 
     def build(self) -> nn.Module:
         """Build the ensemble with its initial weights."""
@@ -76,6 +85,7 @@ class HeadCard:
         taps = tuple(Tap(str(name), int(c), int(h), int(w)) for name, c, h, w in spec["taps"])
         fields["spec"] = FeatureSpec(taps, int(spec["condition_dim"]))
         fields["members"] = tuple(int(member) for member in fields["members"])
+        fields["label_names"] = tuple(str(name) for name in fields.get("label_names", ()))
         return cls(generator=str(made_by["name"]), generator_sha256=str(made_by["sha256"]), **fields)
 
 

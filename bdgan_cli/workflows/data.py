@@ -9,7 +9,7 @@ from bdgan_cli.atomic import write_atomically
 from bdgan_cli.dataset.class_lists import select_classes
 from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.importers import folder as folder_importer
-from bdgan_cli.dataset.importers.folder import FolderImport
+from bdgan_cli.dataset.importers.folder import FolderImport, label_lines
 from bdgan_cli.dataset.importers.mask_rules import MaskRule, parse_mask_map
 from bdgan_cli.dataset.importers.result import ImportResult
 from bdgan_cli.dataset.pictures import draw_grid, legend_of, sample_tiles
@@ -21,6 +21,7 @@ from bdgan_cli.dataset.verify import Problem, verify_dataset
 from bdgan_cli.errors import UsageError
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runs import dataset_folder, newest_dataset
+from bdgan_cli.workflows.import_job import parse_labels
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class ImportConfig:
         source: Folder with ``images/`` and ``masks/``.
         out: The dataset's folder; None names it after the source, in the workspace.
         workspace: Where datasets are kept.
-        label_names: Names of the mask values 0..K.
+        labels: Names of the mask values 0..K with commas; None takes those of ``labels.txt``, a line each, and without
+            that file background and object.
         mask_map: ``0=0,255=1``; None takes masks as they are.
         resize_masks: Bring masks of another size to the image's by nearest neighbour.
         licence: SPDX identifier or words.
@@ -81,7 +83,7 @@ class ImportConfig:
     source: Path
     out: Path | None = None
     workspace: Path = Path()
-    label_names: tuple[str, ...] = ("background", "object")
+    labels: str | None = None
     mask_map: str | None = None
     resize_masks: bool = False
     licence: str = ""
@@ -97,7 +99,7 @@ def info(chosen: ChosenDataset, report: Reporter | None = None) -> Summary:
         MissingError: If there is none.
         DataError: If its own files are broken.
     """
-    return summarize(open_dataset(_resolve(chosen, report)))
+    return summarize(open_dataset(resolve(chosen, report)))
 
 
 def verify(chosen: ChosenDataset, report: Reporter | None = None) -> list[Problem]:
@@ -107,7 +109,7 @@ def verify(chosen: ChosenDataset, report: Reporter | None = None) -> list[Proble
         MissingError: If there is none.
         DataError: If ``dataset.json`` cannot be read.
     """
-    root, _ = split_reference(_resolve(chosen, report))
+    root, _ = split_reference(resolve(chosen, report))
     return verify_dataset(root, report or Silent())
 
 
@@ -122,7 +124,7 @@ def show(config: ShowConfig, report: Reporter | None = None) -> Path:
         DataError: If a sample is damaged, or there is none to draw.
     """
     _check_picture_path(config)
-    dataset = open_dataset(_resolve(config.dataset, report))
+    dataset = open_dataset(resolve(config.dataset, report))
     ids = select_classes(config.classes, dataset.info.classes)
     chosen = Dataset(dataset.root, dataset.info, rows_of_classes(dataset.table, ids), dataset.view)
     if not len(chosen):
@@ -147,10 +149,11 @@ def import_folder(config: ImportConfig, report: Reporter | None = None) -> Impor
     mapping = None if config.mask_map is None else parse_mask_map(config.mask_map)
     out = config.out or dataset_folder(config.workspace, source.name)
     provenance = f"Imported from the folder {source.name}." if config.provenance is None else config.provenance
+    names = parse_labels(config.labels) or label_lines(source) or ("background", "object")
     job = FolderImport(
         name=out.name,
-        label_names=config.label_names,
-        mask_rule=MaskRule(len(config.label_names), mapping, config.resize_masks),
+        label_names=names,
+        mask_rule=MaskRule(len(names), mapping, config.resize_masks),
         licence=config.licence,
         provenance=provenance,
         dry_run=config.dry_run,
@@ -159,7 +162,12 @@ def import_folder(config: ImportConfig, report: Reporter | None = None) -> Impor
     return folder_importer.import_folder(source, out, job, report or Silent())
 
 
-def _resolve(chosen: ChosenDataset, report: Reporter | None) -> str:
+def resolve(chosen: ChosenDataset, report: Reporter | None) -> str:
+    """Return the dataset that is meant, and tell which if it was not named.
+
+    Raises:
+        MissingError: If none was named and the workspace has none.
+    """
     if chosen.reference is not None:
         return chosen.reference
     found = newest_dataset(chosen.workspace, kinds=KINDS)

@@ -88,7 +88,8 @@ class Job:
         """What a checkpoint is bound to: everything that the result depends on, but for how its steps are cut up."""
         told = json.loads(json.dumps(self.card.to_json()))
         training = {k: v for k, v in told.pop("training").items() if k not in ("dataset", "micro_batch")}
-        return {**{key: told[key] for key in told if key not in ("name", "figures", "weights_sha256")}, **training}
+        names = ("name", "figures", "weights_sha256", "label_names")
+        return {**{key: told[key] for key in told if key not in names}, **training}
 
     def build(self, positions: Sequence[int] | None = None) -> nn.Module:
         """Build the ensemble with its initial weights, or the members at some of its positions."""
@@ -127,7 +128,7 @@ def prepare(config: TrainHeadConfig, device: torch.device, report: Reporter) -> 
     name = config.name or f"{model.name}-{config.arch}"
     card = HeadCard(
         name, config.arch, model.name, model.sha256, generator.spec, generator.image_size, annotations.labels,
-        tuple(range(config.members)), config.seed, told,
+        tuple(range(config.members)), config.seed, told, label_names=dataset.info.label_names,
     )  # fmt: skip
     return Job(runs.head_folder(config.workspace, name), generator, dataset, annotations, preset, training, card)
 

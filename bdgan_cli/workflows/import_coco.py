@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bdgan_cli.dataset.importers import coco as coco_importer
-from bdgan_cli.dataset.importers.coco import CocoImport
+from bdgan_cli.dataset.importers.annotated import AnnotatedImport
 from bdgan_cli.dataset.importers.coco_masks import CROWD, MODES, MaskRule
 from bdgan_cli.dataset.importers.coco_result import CocoResult
 from bdgan_cli.dataset.importers.coco_survey import GivenLabels
@@ -78,8 +78,9 @@ def import_coco(config: ImportCocoConfig, report: Reporter | None = None) -> Coc
     out = config.out or dataset_folder(config.workspace, source.stem)
     given = config.categories if task is None else _labels_of(task, config, mode)
     origin = f"Imported from the COCO file {source.name}" + ("." if task is None else f" for the task {task.title}.")
-    job = CocoImport(
+    job = AnnotatedImport(
         name=out.name,
+        importer="coco",
         rule=MaskRule(mode, config.crowd, config.min_area_px),
         categories=given,
         split=config.split,

@@ -140,6 +140,7 @@ def describe(config: SampleConfig, plan: SamplePlan, generator: Generator, head:
         plan=plan.to_json() | {"classifier_sha256": find_card(plan.classifier).sha256 if plan.classifier else ""},
         licence=card.licence,
         provenance=card.origin or card.summary,
+        label_names=head.card.named_labels if head else ("background", "object"),
     )
 
 

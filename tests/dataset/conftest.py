@@ -15,6 +15,7 @@ from tests.dataset.builders import write_all
 def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here cuts the power, so nothing has to wait until bytes are on the disk."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(os, "sync", lambda: None)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bdgan_cli.dataset.importers.coco import CocoImport, import_coco
+from bdgan_cli.dataset.importers.annotated import AnnotatedImport
+from bdgan_cli.dataset.importers.coco import import_coco
 from bdgan_cli.dataset.importers.coco_masks import MaskRule
 from bdgan_cli.dataset.importers.coco_result import CocoResult
 from bdgan_cli.dataset.importers.coco_survey import select_categories
@@ -24,7 +25,7 @@ from tests.dataset.coco_files import CAT, DOG, HEIGHT, KITE, WIDTH, annotation, 
 
 
 def run(file: Path, out: Path | None = None, rule: MaskRule | None = None, **changes: Any) -> CocoResult:
-    config = CocoImport("small", rule or MaskRule(), **changes)
+    config = AnnotatedImport("small", "coco", rule or MaskRule(), **changes)
     return import_coco(file, file.parent / "images", out or file.parent / "out", config, Silent())
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from bdgan_cli.dataset.pictures import LABEL_COLOURS, Tile, draw_grid, draw_tile, legend_of, sample_tiles
 from bdgan_cli.dataset.reader import open_dataset
@@ -63,3 +64,13 @@ def test_draws_are_fair_repeatable_and_in_order() -> None:
 def test_rows_of_classes() -> None:
     table = pa.table({"class_id": pa.array([0, 1, 2, 1], pa.int32())})
     assert rows_of_classes(table, [1])["class_id"].to_pylist() == [1, 1]
+
+
+@pytest.mark.parametrize("tile_px", [32, 64, 160, 400])
+@pytest.mark.parametrize("labels", [2, 4, 12])
+def test_a_legend_never_leaves_a_narrow_page(tile_px: int, labels: int) -> None:
+    names = ("background", *(f"label {number}" for number in range(1, labels)))
+    mask = np.arange(labels * labels, dtype=np.uint8).reshape(labels, labels) % labels
+    tile = Tile(np.zeros((labels, labels, 3), np.uint8), mask, "k")
+    page = draw_grid([tile], "title", legend_of([tile], names), tile_px=tile_px)
+    assert page.shape[1] == tile_px + 20

@@ -7,8 +7,13 @@ import torch
 from torch import nn
 from torchvision.models import resnet50
 
+from bdgan_cli.backbones import ResNet
+from bdgan_cli.backbones import find_architecture as find_backbone
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.evaluation.segmenters import MEAN, SEGMENTERS, STD, Segmenter, build_segmenter, find_architecture
+from bdgan_cli.weights.backbones import backbone_tensors
+
+ON_OURS = {"deeplabv3-resnet18": "resnet18", "deeplabv3-tiny": "resnet18-narrow"}
 
 
 def pictures(size, count=2, seed=0):
@@ -38,7 +43,19 @@ def tiny():
 
 
 def test_every_segmenter_is_tested_here():
-    assert list(SEGMENTERS) == ["deeplabv3-resnet50", "lraspp-tiny"]
+    assert set(SEGMENTERS) == {"deeplabv3-resnet50", *ON_OURS, "lraspp-tiny"}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("name", "arch"), ON_OURS.items())
+def test_a_backbone_of_ours_carries_a_segmenter_and_gives_its_weights(name, arch):
+    torch.manual_seed(4)
+    weights = {key: value + 1 for key, value in backbone_tensors(ResNet(find_backbone(arch))).items()}
+    segmenter = build_segmenter(name, 7, weights).eval()
+    assert segmenter(pictures(64)).shape == (2, 7, 64, 64)
+    assert find_architecture(name).backbone == arch
+    taken = segmenter.network.get_submodule("backbone").state_dict()
+    assert all(torch.equal(taken[key], value) for key, value in weights.items())
 
 
 @torch.inference_mode()

@@ -1,59 +1,19 @@
-"""Imports COCO instances (T.-Y. Lin et al., ECCV 2014) as a dataset of real pictures with masks.
-
-All entries and files are read and checked first; only then is anything written. Pictures are read one at a time.
-"""
+"""Imports COCO instances (T.-Y. Lin et al., ECCV 2014) as a dataset of real pictures with masks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from bdgan_cli.dataset.importers.coco_file import CocoPicture, read_coco
-from bdgan_cli.dataset.importers.coco_masks import MaskRule, Plan, find_roles, paint
+from bdgan_cli.dataset.importers.annotated import AnnotatedImport, import_annotated
+from bdgan_cli.dataset.importers.coco_file import read_coco
 from bdgan_cli.dataset.importers.coco_result import CocoResult
-from bdgan_cli.dataset.importers.coco_survey import CocoSource, GivenLabels, Survey, survey_source
-from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
-from bdgan_cli.dataset.schema import DatasetInfo
-from bdgan_cli.dataset.writer import open_for_writing, refuse_foreign_folder, writer_lock
+from bdgan_cli.dataset.importers.coco_survey import CocoSource
+from bdgan_cli.dataset.writer import refuse_foreign_folder
 from bdgan_cli.errors import MissingError
-from bdgan_cli.progress import Reporter, Task
-
-_READ_BYTES = 1 << 20
+from bdgan_cli.progress import Reporter
 
 
-@dataclass(frozen=True)
-class CocoImport:
-    """How to import a file of COCO instances.
-
-    Attributes:
-        name: The dataset's name.
-        rule: What annotations become; its labels are filled in from the categories.
-        categories: Names or ids of the categories to take, with commas; ``all`` takes all. Or, for ``semantic``, labels
-            that are given.
-        split: Name of the split of all samples; may be empty.
-        licence: SPDX identifier or words.
-        provenance: Where the pictures come from.
-        skip_odd: Leave out pictures with something odd and import the rest.
-        dry_run: Check everything and write nothing.
-        overwrite: Replace the dataset that is there.
-        shard_pictures: Pictures in a shard, with all of their samples.
-    """
-
-    name: str
-    rule: MaskRule = field(default_factory=MaskRule)
-    categories: str | GivenLabels = "all"
-    split: str = ""
-    licence: str = ""
-    provenance: str = ""
-    skip_odd: bool = False
-    dry_run: bool = False
-    overwrite: bool = False
-    shard_pictures: int = 200
-
-
-def import_coco(annotations: Path, images: Path, out: Path, config: CocoImport, report: Reporter) -> CocoResult:
+def import_coco(annotations: Path, images: Path, out: Path, config: AnnotatedImport, report: Reporter) -> CocoResult:
     """Import a JSON file of COCO instances with its folder of pictures.
 
     Args:
@@ -77,100 +37,4 @@ def import_coco(annotations: Path, images: Path, out: Path, config: CocoImport, 
         raise MissingError(f"expected a folder with pictures at {images}, got none", "--images DIR")
     report.note(f"reading {annotations.name}")
     source = CocoSource(images, read_coco(annotations), config.rule, config.categories)
-    survey = survey_source(source, report)
-    stops = bool(survey.faults) and not config.skip_odd
-    writes = bool(survey.pictures) and not stops and not config.dry_run
-    if writes:
-        _hash_file(annotations, survey)
-        _write(source, out, survey, config, report)
-    return CocoResult(
-        root=out,
-        written=writes,
-        refused=stops or not survey.pictures,
-        classes=survey.classes(source.coco),
-        per_class=dict(sorted(survey.per_class.items())),
-        pictures=len(survey.pictures),
-        counts=survey.counts,
-        faults=survey.faults,
-    )
-
-
-def _write(source: CocoSource, out: Path, survey: Survey, config: CocoImport, report: Reporter) -> None:
-    """Write the shards that are not there yet."""
-    step = config.shard_pictures
-    info = _describe(source, survey, config)
-    with writer_lock(out), report.task("write", len(survey.pictures), "pictures") as task:
-        writer = open_for_writing(out, info, overwrite=config.overwrite)
-        first = 0
-        for start in range(0, len(survey.pictures), step):
-            stem, block = f"{start // step:06d}", survey.pictures[start : start + step]
-            samples = sum(survey.samples[start : start + step])
-            if writer.finished(stem) == samples:
-                task.advance(len(block))
-            else:
-                writer.write_encoded(stem, _encode(source, block, first, config.split, task))
-            first += samples
-        writer.finalize()
-
-
-def _encode(
-    source: CocoSource, pictures: list[CocoPicture], first: int, split: str, task: Task
-) -> Iterator[EncodedSample]:
-    index = first
-    for picture in pictures:
-        upright, size_hw = source.read(picture), (picture.height, picture.width)
-        roles, errors = find_roles(source.chosen(picture), size_hw, source.rule)
-        assert not errors, "checked before, and held in memory since"
-        for plan, mask in paint(roles, size_hw, source.rule):
-            sample = Sample(
-                source.key(picture, plan), plan.category_id, "", split, upright.pixels, mask,
-                index=index, extra=_extra(picture, plan),
-            )  # fmt: skip
-            yield encode_sample(sample, upright.image_format, upright.kept)
-            index += 1
-        task.advance()
-
-
-def _extra(picture: CocoPicture, plan: Plan) -> dict[str, Any]:
-    """Return what the file says of a sample: where it comes from, whose it is, and its objects."""
-    objects = [annotation.id for annotation, _ in plan.objects]
-    return {"source": picture.file_name, "image_id": picture.id, "annotation_ids": objects, **picture.extra}
-
-
-def _describe(source: CocoSource, survey: Survey, config: CocoImport) -> DatasetInfo:
-    rule, coco = source.rule, source.coco
-    names: Sequence[str] = ["object"]
-    given = {}
-    if isinstance(config.categories, GivenLabels):
-        names, given = config.categories.names, {"labels": list(rule.labels.values())}
-    elif rule.mode == "semantic":
-        names = [coco.categories[number] for number in rule.labels]
-    return DatasetInfo(
-        name=config.name,
-        kind="real",
-        classes=survey.classes(coco),
-        image_size=next(iter(survey.edges)) if len(survey.edges) == 1 else None,
-        generator=None,
-        head=None,
-        plan={
-            "importer": "coco",
-            "mode": rule.mode,
-            "crowd": rule.crowd,
-            "min_area_px": rule.min_area_px,
-            "categories": list(rule.labels),
-            **given,
-            "split": config.split,
-            "samples": survey.per_class.total(),
-            "shard_pictures": config.shard_pictures,
-            "source_sha256": survey.digest.hexdigest(),
-        },
-        licence=config.licence,
-        provenance=config.provenance,
-        label_names=("background", *names),
-    )
-
-
-def _hash_file(path: Path, survey: Survey) -> None:
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            survey.digest.update(block)
+    return import_annotated(source, [annotations], out, config, report)

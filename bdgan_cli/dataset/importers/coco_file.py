@@ -11,12 +11,19 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bdgan_cli.dataset.fields import take, take_optional
-from bdgan_cli.dataset.importers.coco_json import parse_coco, short
+from bdgan_cli.dataset.importers.coco_json import parse_coco
+from bdgan_cli.dataset.importers.json_file import short
 from bdgan_cli.dataset.importers.pairs import Fault
 from bdgan_cli.errors import DataError
+
+# The category of what is ignored whichever categories take part; no file has it.
+ANY_CATEGORY = -1
 
 _MAX_CLASS_ID = 2**31 - 1
 _BEYOND_INT64 = 2**63
@@ -31,9 +38,10 @@ class CocoPicture(NamedTuple):
     Attributes:
         id: Its id.
         file_name: Path below the folder of pictures.
-        height: In pixels.
-        width: In pixels.
+        height: In pixels; 0 where only the picture itself tells.
+        width: In pixels; 0 where only the picture itself tells.
         extra: Licence and address, where the file has them.
+        split: Name of its split; may be empty.
     """
 
     id: int
@@ -41,6 +49,19 @@ class CocoPicture(NamedTuple):
     height: int
     width: int
     extra: dict[str, str]
+    split: str = ""
+
+
+class Drawn(Protocol):
+    """A region in the words of another format."""
+
+    def draw(self, size_hw: tuple[int, int], where: str) -> NDArray[np.bool_]:
+        """Return the (H, W) bool mask.
+
+        Raises:
+            DataError: If it cannot be one of a picture of that size.
+        """
+        ...
 
 
 class CocoAnnotation(NamedTuple):
@@ -49,9 +70,11 @@ class CocoAnnotation(NamedTuple):
     Attributes:
         id: Its id.
         category_id: The category's id.
-        segmentation: As in the file: polygons (lists of numbers or arrays), or run lengths.
+        segmentation: As in the file: polygons (lists of numbers or arrays), or run lengths; for other formats what
+            draws itself (:class:`Drawn`).
         is_crowd: Whether it is a region with an uncounted number of objects.
         bbox: As in the file: x, y, width, height in pixels; None if there is none.
+        place: Where it stands in a file of another format, for messages.
     """
 
     id: int
@@ -59,6 +82,7 @@ class CocoAnnotation(NamedTuple):
     segmentation: Any
     is_crowd: bool
     bbox: Any
+    place: str = ""
 
 
 @dataclass

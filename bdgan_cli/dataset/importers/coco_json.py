@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bdgan_cli.dataset.importers.json_file import load_json, short
 from bdgan_cli.errors import DataError, MissingError
 
 PARTS = ("images", "annotations", "categories")
@@ -22,13 +22,7 @@ def parse_coco(path: Path) -> dict[str, list[Any]]:
     """
     if not path.is_file():
         raise MissingError(f"expected a file of COCO annotations at {path}, got none", "see bdgan data import coco -h")
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            content = json.load(file, object_hook=_compact)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: expected JSON, got: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    content = load_json(path, str(path), hook=_compact)
     hint = "an instances file of COCO has lists of images, annotations and categories"
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a COCO file, got a JSON {type(content).__name__}", hint)
@@ -55,9 +49,3 @@ def _as_array(values: Any) -> Any:
         return values
     array = np.array(values)
     return array if array.dtype.kind in "if" else values
-
-
-def short(value: Any) -> str:
-    """Return a foreign value for a message: in one line, shortened."""
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

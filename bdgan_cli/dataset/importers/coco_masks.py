@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bdgan_cli.dataset.importers.coco_file import CocoAnnotation
-from bdgan_cli.dataset.importers.coco_json import short
+from bdgan_cli.dataset.importers.coco_file import ANY_CATEGORY, CocoAnnotation
 from bdgan_cli.dataset.importers.coco_rle import BoolMask, decode_rle, fill_polygons
+from bdgan_cli.dataset.importers.json_file import short
 from bdgan_cli.dataset.schema import IGNORE_LABEL
 from bdgan_cli.errors import DataError
 
@@ -113,12 +113,15 @@ def decode(annotation: CocoAnnotation, size_hw: tuple[int, int]) -> BoolMask:
     Raises:
         DataError: If its polygons or run lengths are wrong.
     """
-    where, segmentation = f"annotation {annotation.id}", annotation.segmentation
+    where, segmentation = annotation.place or f"annotation {annotation.id}", annotation.segmentation
+    if hasattr(segmentation, "draw"):
+        mask: BoolMask = segmentation.draw(size_hw, where)
+        return mask
     if isinstance(segmentation, dict):
         return decode_rle(segmentation, size_hw, where)
     if not isinstance(segmentation, list) or not segmentation:
         raise DataError(f"{where}: expected polygons or run lengths, got {short(segmentation)}")
-    return fill_polygons([_checked_polygon(polygon, size_hw, where) for polygon in segmentation], size_hw)
+    return fill_polygons([checked_polygon(polygon, size_hw, where) for polygon in segmentation], size_hw)
 
 
 def plan_samples(roles: Roles, mode: str) -> list[Plan]:
@@ -157,7 +160,7 @@ def paint(roles: Roles, size_hw: tuple[int, int], rule: MaskRule) -> Iterator[tu
     """
     for category, plans in groupby(plan_samples(roles, rule.mode), key=lambda plan: plan.category_id):
         alone = rule.mode in ("classes", "instances")
-        ignored = [entry for entry in roles.ignored if not alone or entry.category_id == category]
+        ignored = [entry for entry in roles.ignored if not alone or entry.category_id in (category, ANY_CATEGORY)]
         samples = list(plans)
         if rule.mode == "instances":
             ignored += [annotation for plan in samples for annotation, _ in plan.objects]
@@ -177,7 +180,17 @@ def _order(entry: tuple[CocoAnnotation, int]) -> tuple[int, int]:
     return -entry[1], entry[0].id
 
 
-def _checked_polygon(polygon: Any, size_hw: tuple[int, int], where: str) -> NDArray[np.float64]:
+def checked_polygon(polygon: Any, size_hw: tuple[int, int], where: str) -> NDArray[np.float64]:
+    """Return a polygon that can be filled.
+
+    Args:
+        polygon: What should be (2N,) coordinates x, y, x, y, ... in pixels.
+        size_hw: Height and width in pixels of the picture.
+        where: What it belongs to, for messages.
+
+    Raises:
+        DataError: If it is no such array, has fewer than 3 points, or points that are not finite or far outside.
+    """
     if not isinstance(polygon, np.ndarray) or polygon.ndim != 1:
         raise DataError(f"{where}: expected a polygon as a list of numbers x, y, x, y, ..., got {short(polygon)}")
     if polygon.size % 2 or polygon.size < 6:

@@ -86,6 +86,11 @@ class CocoResult:
         ]
         return [used, *unused]
 
+    def lines(self, shown: int) -> list[str]:
+        """Say in words what came of it: what was used, what was left out, and what was written."""
+        done = f"{'wrote' if self.written else 'would write'} {self.samples} samples to {self.root}"
+        return [*self.count_lines(), *self.fault_lines(shown), done]
+
     def fault_lines(self, shown: int) -> list[str]:
         """Return what was odd and left out, the first lines of it, or nothing."""
         if not self.faults:

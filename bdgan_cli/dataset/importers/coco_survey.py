@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bdgan_cli.dataset.importers.coco_file import CocoAnnotation, CocoFile, CocoPicture
+from bdgan_cli.dataset.importers.coco_file import ANY_CATEGORY, CocoAnnotation, CocoFile, CocoPicture
 from bdgan_cli.dataset.importers.coco_masks import MaskRule, Plan, Roles, find_roles, plan_samples
 from bdgan_cli.dataset.importers.coco_result import CocoCounts
 from bdgan_cli.dataset.importers.pairs import Fault
@@ -68,12 +68,20 @@ class CocoSource:
         coco: The file's content.
         rule: What annotations become; its labels are set here, from 1 in the order of category ids, or as given.
         categories: Names or ids of the categories to take, with commas; ``all`` takes all. Or labels that are given.
+        fetch: Returns a picture's file, or raises :class:`DataError`; by default from the folder.
 
     Raises:
         UsageError: If the file has no such category.
     """
 
-    def __init__(self, images: Path, coco: CocoFile, rule: MaskRule, categories: str | GivenLabels = "all") -> None:
+    def __init__(
+        self,
+        images: Path,
+        coco: CocoFile,
+        rule: MaskRule,
+        categories: str | GivenLabels = "all",
+        fetch: Callable[[CocoPicture], bytes] | None = None,
+    ) -> None:
         if isinstance(categories, GivenLabels):
             labels = categories.of_file(coco.categories)
         else:
@@ -81,11 +89,13 @@ class CocoSource:
         self.rule = replace(rule, labels=labels)
         self.images = images
         self.coco = coco
+        self.fetch = fetch or self._fetch
         self._keys = _keys(coco.pictures)
 
     def chosen(self, picture: CocoPicture) -> list[CocoAnnotation]:
         """Return the annotations of a picture whose category takes part."""
-        return [entry for entry in self.coco.annotations.get(picture.id, ()) if entry.category_id in self.rule.labels]
+        known = {ANY_CATEGORY, *self.rule.labels}
+        return [entry for entry in self.coco.annotations.get(picture.id, ()) if entry.category_id in known]
 
     def read(self, picture: CocoPicture) -> UprightPicture:
         """Read a picture's file.
@@ -94,19 +104,21 @@ class CocoSource:
             DataError: If it is missing, damaged or of another size than the JSON says; begins with its name.
         """
         name = picture.file_name
-        path = self.images / name
-        if not path.is_file():
-            raise DataError(f"{name}: no such picture in {self.images}")
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise DataError(f"{name}: cannot be read: {error.strerror}") from error
-        upright = read_upright(data, name)
+        upright = read_upright(self.fetch(picture), name)
         height, width = upright.pixels.shape[:2]
-        if (height, width) != (picture.height, picture.width):
+        if picture.height and (height, width) != (picture.height, picture.width):
             expected = f"{picture.width}x{picture.height}"
             raise DataError(f"{name}: expected {expected} pixels as the JSON says, got a picture of {width}x{height}")
         return upright
+
+    def _fetch(self, picture: CocoPicture) -> bytes:
+        path = self.images / picture.file_name
+        if not path.is_file():
+            raise DataError(f"{picture.file_name}: no such picture in {self.images}")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{picture.file_name}: cannot be read: {error.strerror}") from error
 
     def key(self, picture: CocoPicture, plan: Plan) -> str:
         """Name a sample after its picture, and after its category or annotation where the picture has several."""
@@ -147,7 +159,7 @@ class Survey:
         self.pictures.append(picture)
         self.samples.append(len(plans))
         self.per_class.update(plan.category_id for plan in plans)
-        self.edges |= {picture.height, picture.width}
+        self.edges |= set(upright.pixels.shape[:2])
         content = upright.kept or upright.pixels.tobytes()
         self.digest.update(len(content).to_bytes(8, "little") + content)
 
@@ -198,7 +210,7 @@ def _check(source: CocoSource, picture: CocoPicture, survey: Survey) -> None:
         reason = error.message.removeprefix(f"{picture.file_name}: ")
         survey.faults.append(Fault(picture.file_name, reason, error.hint))
         return
-    roles, errors = find_roles(chosen, (picture.height, picture.width), source.rule)
+    roles, errors = find_roles(chosen, (upright.pixels.shape[0], upright.pixels.shape[1]), source.rule)
     survey.faults += [Fault(picture.file_name, error.message, error.hint) for error in errors]
     if not errors and not is_odd:
         survey.add(picture, upright, plan_samples(roles, source.rule.mode), roles)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from bdgan_cli.dataset.codecs import PNG_SIGNATURE, decode_raw, png_chunks
+from bdgan_cli.dataset.codecs import PNG_SIGNATURE, decode_image, decode_raw
 from bdgan_cli.dataset.masks import check_mask, distinct_values, ignore_value
+from bdgan_cli.dataset.palette import GREY, PALETTE, indices_as_grey
 from bdgan_cli.dataset.schema import IGNORE_LABEL
 from bdgan_cli.errors import DataError, UsageError
 
-_GREY, _PALETTE = 0, 3
 _ENTRY = re.compile(r"(?:#([0-9a-f]{6})|(\d{1,5}))=(\d{1,3})")
 # A colour 0xRRGGBB and a grey value can be the same number: colours lie above all greys.
 _COLOUR = 1 << 24
@@ -33,11 +31,13 @@ class MaskRule:
         mapping: Label by source value (grey value, palette index, or colour as parsed by :func:`parse_mask_map`);
             None takes masks as they are.
         resize: Whether a mask of another size is brought to the image's by nearest neighbour.
+        by_colour: Whether source values are the colours that one sees, also of grey and palette files.
     """
 
     labels: int = 2
     mapping: Mapping[int, int] | None = None
     resize: bool = False
+    by_colour: bool = False
 
 
 def parse_mask_map(text: str) -> dict[int, int]:
@@ -59,6 +59,11 @@ def parse_mask_map(text: str) -> dict[int, int]:
     return mapping
 
 
+def colour_value(colour: Sequence[int]) -> int:
+    """Return the source value of a colour (red, green, blue)."""
+    return _COLOUR + (colour[0] << 16) + (colour[1] << 8) + colour[2]
+
+
 def read_mask(data: bytes, size_hw: tuple[int, int], rule: MaskRule, where: str) -> NDArray[Any]:
     """Decode a mask file by the rule.
 
@@ -74,7 +79,7 @@ def read_mask(data: bytes, size_hw: tuple[int, int], rule: MaskRule, where: str)
     Raises:
         DataError: If the file is damaged or its kind, size or values need a decision.
     """
-    values, kind = _read_values(data, where)
+    values, kind = _read_values(data, where, rule.by_colour)
     mask = values
     if rule.mapping is not None:
         mask = _apply(values, rule.mapping, where)
@@ -92,31 +97,27 @@ def read_mask(data: bytes, size_hw: tuple[int, int], rule: MaskRule, where: str)
     return mask
 
 
-def _read_values(data: bytes, where: str) -> tuple[NDArray[Any], str]:
+def _read_values(data: bytes, where: str, by_colour: bool) -> tuple[NDArray[Any], str]:
     """Return (H, W) source values and the kind of file: grey, palette or colour."""
     if not data.startswith(PNG_SIGNATURE) or len(data) < 33:
         raise DataError(f"{where}: expected a PNG mask, got another kind of file ({len(data)} bytes)")
     depth, colour_type = data[24], data[25]
-    if colour_type == _PALETTE:
+    if by_colour and depth <= 8:
+        return _colours(decode_image(data, where)[..., ::-1]), "colour"
+    if colour_type == PALETTE:
         levels = (1 << depth) - 1
-        return decode_raw(_as_grey(data, where), where) // (255 // levels), "palette"
+        return decode_raw(indices_as_grey(data, where), where) // (255 // levels), "palette"
     pixels = decode_raw(data, where)
-    if colour_type == _GREY:
+    if colour_type == GREY:
         return pixels, "grey"
     if pixels.dtype != np.uint8:
         raise DataError(f"{where}: expected a mask of 8 bits per channel, got {pixels.shape[2]} channels of 16")
+    return _colours(pixels), "colour"
+
+
+def _colours(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
     blue, green, red = (pixels[..., channel].astype(np.int64) for channel in range(3))
-    return _COLOUR + (red << 16) + (green << 8) + blue, "colour"
-
-
-def _as_grey(data: bytes, where: str) -> bytes:
-    """Rewrite a palette PNG as grey, so that decoding gives the indices instead of the colours."""
-    parts = [PNG_SIGNATURE]
-    for name, content in png_chunks(data, where):
-        if name in (b"IHDR", b"IDAT", b"IEND"):
-            body = name + (content[:9] + bytes([_GREY]) + content[10:] if name == b"IHDR" else content)
-            parts += [struct.pack(">I", len(content)), body, struct.pack(">I", zlib.crc32(body))]
-    return b"".join(parts)
+    return _COLOUR + (red << 16) + (green << 8) + blue
 
 
 def _apply(values: NDArray[Any], mapping: Mapping[int, int], where: str) -> NDArray[np.uint8]:

@@ -16,18 +16,21 @@ class ImportResult:
 
     Attributes:
         root: The dataset's folder.
-        written: Whether it was written: not on a dry run, and not if there are faults.
-        samples: Number of pairs that are right.
+        written: Whether it was written: not on a dry run, and not if it was refused.
+        refused: Whether it cannot be written: something is odd, or there is no sample.
+        samples: Number of samples that are right.
         classes: The class table.
         per_class: Samples by class id.
         per_split: Samples by split.
         with_ignore: Masks that have pixels to ignore.
         empty: Masks without an object.
         faults: Each file that cannot come in, with the reason.
+        unit: What samples are called in messages.
     """
 
     root: Path
     written: bool
+    refused: bool
     samples: int
     classes: tuple[ClassEntry, ...]
     per_class: dict[int, int]
@@ -35,18 +38,30 @@ class ImportResult:
     with_ignore: int
     empty: int
     faults: list[Fault]
+    unit: str = "samples"
 
     def class_rows(self) -> list[tuple[int, str, int]]:
         """Return (id, name, samples) of each class."""
         return [(entry.id, entry.name, self.per_class[entry.id]) for entry in self.classes]
 
-    def faults_text(self, shown: int) -> tuple[str, str]:
-        """Return a message with the first faults, and the first hint that one of them has."""
+    def refusal(self, shown: int) -> tuple[str, str]:
+        """Return why nothing was written, and the first hint that one of the faults has."""
+        title = f"nothing imported: {len(self.faults)} faults, {self.samples} {self.unit} are right"
+        hint = next((fault.hint for fault in self.faults if fault.hint), "")
+        return "\n".join([title, *self._first_faults(shown)]), hint
+
+    def lines(self, shown: int) -> list[str]:
+        """Say in words what came of it, the first faults included."""
+        splits = ", ".join(f"{name or 'none'} {count}" for name, count in self.per_split.items())
+        counts = f"masks with ignored pixels: {self.with_ignore}, without object: {self.empty}"
+        left_out = [f"left out, for {len(self.faults)} faults:", *self._first_faults(shown)] if self.faults else []
+        verb = "wrote" if self.written else "would write"
+        return [f"splits: {splits}; {counts}", *left_out, f"{verb} {self.samples} samples to {self.root}"]
+
+    def _first_faults(self, shown: int) -> list[str]:
         lines = [f"  {fault.file}: {fault.reason}" for fault in self.faults[:shown]]
         left = len(self.faults) - len(lines)
-        more = [f"  ... and {left} more: see them all with --json"] if left else []
-        title = f"nothing imported: {len(self.faults)} faults, {self.samples} pairs are right"
-        return "\n".join([title, *lines, *more]), next((fault.hint for fault in self.faults if fault.hint), "")
+        return [*lines, *([f"  ... and {left} more: see them all with --json"] if left else [])]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values, all faults included."""
