@@ -187,14 +187,11 @@ def test_a_dry_run_of_the_embedded_world_needs_nothing(run_cli, tmp_path):
         (["--annotated", "nowhere"], 4, "nowhere", ""),
         (["--task", "dog"], 2, "expected classes or labels of task dog", "bdgan data tasks dog"),
         (["--name", "../out"], 2, "../out", ""),
-        (["--device", "tpu"], 2, "device", "--device"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.parametrize("dry", [True, False], ids=["dry", "run"])
 def test_what_is_wrong_is_told_with_the_next_command(run_cli, own, options, code, told, hint, dry):
-    if dry and options[0] == "--device":
-        pytest.skip("a plan needs no device")
     named = [] if "--task" in options else ["--task", own / "pets.toml"]
     before = {path for path in own.rglob("*") if not path.name.startswith(".")}
     done = run_cli(
@@ -207,6 +204,13 @@ def test_what_is_wrong_is_told_with_the_next_command(run_cli, own, options, code
     assert "Traceback" not in words
     after = {path for path in own.rglob("*") if not path.name.startswith(".")}
     assert {path for path in after - before if path.is_file()} == set()
+
+
+def test_a_device_that_is_not_here_is_told(bdgan):
+    done = bdgan("--device", "tpu", "--name", "wrong")
+    assert done.code == 2
+    assert "unknown device 'tpu'" in done.stderr
+    assert "--device auto" in done.stderr
 
 
 def test_a_workspace_without_sets_says_how_to_get_them(run_cli, tmp_path):
