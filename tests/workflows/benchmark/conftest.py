@@ -6,13 +6,13 @@ from bdgan_cli.progress import Silent
 from bdgan_cli.workflows.benchmark.benchmark import benchmark
 from bdgan_cli.workflows.benchmark.config import BenchmarkConfig, RecipeOptions
 from bdgan_cli.workflows.benchmark.world import World
-from tests.workflows.benchmark.sets import SIZES, samples, write
+from tests.workflows.benchmark.sets import SIZES, cpu, samples, write
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
     """An embedded world of the least size, in a workspace that tests share."""
-    return World(tmp_path_factory.mktemp("world"), SIZES, 0, "cpu", Silent())
+    return World(tmp_path_factory.mktemp("world"), SIZES, 0, cpu(), Silent())
 
 
 @pytest.fixture(scope="session")

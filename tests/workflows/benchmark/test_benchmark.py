@@ -13,6 +13,7 @@ import torch
 
 from bdgan_cli import runs
 from bdgan_cli.errors import MissingError, UsageError
+from bdgan_cli.runtime import torch_threads
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.workflows.benchmark.benchmark import benchmark, plan_benchmark, sets_of
 from bdgan_cli.workflows.benchmark.config import BenchmarkConfig, RecipeOptions, is_embedded, settle_recipe
@@ -66,6 +67,7 @@ def test_the_embedded_study_leaves_its_files(finished, tiny):
     assert len((folder / "labels.csv").read_text().splitlines()) == 1 + 2
 
 
+@pytest.mark.slow
 def test_the_embedded_study_goes_on_with_another_arm(finished, tiny):
     more = benchmark(replace(tiny, arms=("sup", "off-1k")))
     assert [record.arm.name for record in more.records] == ["sup", "off-1k"]
@@ -74,12 +76,9 @@ def test_the_embedded_study_goes_on_with_another_arm(finished, tiny):
 
 def test_sets_are_made_without_a_change_of_the_trainings_threads(tiny):
     """Sampling sets one thread for itself; the training goes on with its own number."""
-    before = torch.get_num_threads()
-    try:
+    with torch_threads(1):
         benchmark(replace(tiny, threads=2, arms=("sup",)))
         assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
 
 
 @pytest.mark.slow
@@ -188,14 +187,11 @@ def test_a_dry_run_of_the_embedded_world_needs_nothing(run_cli, tmp_path):
         (["--annotated", "nowhere"], 4, "nowhere", ""),
         (["--task", "dog"], 2, "expected classes or labels of task dog", "bdgan data tasks dog"),
         (["--name", "../out"], 2, "../out", ""),
-        (["--device", "tpu"], 2, "device", "--device"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 @pytest.mark.parametrize("dry", [True, False], ids=["dry", "run"])
 def test_what_is_wrong_is_told_with_the_next_command(run_cli, own, options, code, told, hint, dry):
-    if dry and options[0] == "--device":
-        pytest.skip("a plan needs no device")
     named = [] if "--task" in options else ["--task", own / "pets.toml"]
     before = {path for path in own.rglob("*") if not path.name.startswith(".")}
     done = run_cli(
@@ -208,6 +204,13 @@ def test_what_is_wrong_is_told_with_the_next_command(run_cli, own, options, code
     assert "Traceback" not in words
     after = {path for path in own.rglob("*") if not path.name.startswith(".")}
     assert {path for path in after - before if path.is_file()} == set()
+
+
+def test_a_device_that_is_not_here_is_told(bdgan):
+    done = bdgan("--device", "tpu", "--name", "wrong")
+    assert done.code == 2
+    assert "unknown device 'tpu'" in done.stderr
+    assert "--device auto" in done.stderr
 
 
 def test_a_workspace_without_sets_says_how_to_get_them(run_cli, tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.evaluation.recipe import Recipe
 from bdgan_cli.evaluation.views import IGNORED
 from bdgan_cli.progress import Silent
+from bdgan_cli.runtime import torch_threads
 from bdgan_cli.tasks.label_map import LabelMap
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.training.feeder import Diet
@@ -41,6 +41,12 @@ def workspace(tmp_path_factory):
 def sampler(workspace):
     config = SampleConfig(workspace=workspace, classes="0,4,7", seed=2, batch=5, shard_size=5, classifier="none")
     return open_sampler(config, cpu(), Silent())
+
+
+@pytest.fixture(scope="module")
+def whole(sampler):
+    """The stream from its beginning."""
+    return list(feeder(sampler))
 
 
 class Remembering:
@@ -75,48 +81,39 @@ def picture_set(batches):
     )
 
 
-def test_batches_are_what_a_segmenter_takes(sampler):
-    batches = list(feeder(sampler, steps=3))
-    assert len(batches) == 3
-    for pictures, labels in batches:
+def test_batches_are_what_a_segmenter_takes(whole):
+    assert len(whole) == 8
+    for pictures, labels in whole:
         assert (pictures.shape, pictures.dtype) == ((6, 3, 64, 64), torch.uint8)
         assert (labels.shape, labels.dtype) == ((6, 64, 64), torch.int16)
         assert set(labels.unique().tolist()) <= {IGNORED, *range(TASK.labels_count)}
 
 
 @pytest.mark.parametrize("first", [1, 3, 7])
-def test_the_stream_does_not_depend_on_where_it_starts(sampler, first):
-    whole, rest = list(feeder(sampler)), list(feeder(sampler, first=first))
+def test_the_stream_does_not_depend_on_where_it_starts(sampler, whole, first):
+    rest = list(feeder(sampler, first=first))
     assert len(rest) == 8 - first
     assert all(same(a, b) for a, b in zip(whole[first:], rest, strict=True))
     assert not same(whole[0], whole[1])
 
 
-def test_the_stream_does_not_depend_on_the_threads_that_train(sampler):
-    before, streams = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 2):
-            torch.set_num_threads(threads)
-            streams.append(list(feeder(sampler, steps=6)))
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
-    for other in streams[1:]:
-        assert all(same(a, b) for a, b in zip(streams[0], other, strict=True))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_stream_does_not_depend_on_the_threads_that_train(sampler, whole, threads):
+    with torch_threads(threads):
+        again = list(feeder(sampler))
+        assert torch.get_num_threads() == threads
+    assert all(same(a, b) for a, b in zip(whole, again, strict=True))
 
 
-def test_another_seed_of_the_training_is_another_order_and_another_plan_another_stream(sampler, workspace):
-    first, again, reordered = (next(iter(feeder(sampler, seed=seed))) for seed in (0, 0, 1))
-    assert same(first, again)
-    assert not same(first, reordered)
+def test_another_seed_of_the_training_is_another_order_and_another_plan_another_stream(sampler, whole):
+    assert not same(whole[0], next(iter(feeder(sampler, seed=1))))
     other = open_sampler(replace(sampler.config, seed=3), cpu(), Silent())
     # No picture of one stream is in the other.
-    mine, theirs = (picture_set(feeder(which, steps=4)) for which in (sampler, other))
-    assert not mine & theirs
+    assert not picture_set(whole) & picture_set(feeder(other, steps=4))
 
 
-def test_no_sample_comes_twice(sampler):
-    assert max(picture_set(feeder(sampler)).values()) == 1
+def test_no_sample_comes_twice(whole):
+    assert max(picture_set(whole).values()) == 1
 
 
 @pytest.mark.parametrize(("drop", "kept"), [(0.0, 5), (0.2, 4), (0.5, 2)])  # floor(n * share + 0.5) go
@@ -142,21 +139,21 @@ def test_classes_are_balanced_and_every_block_is_new(sampler):
     assert len(set(blocks)) == len(blocks)
 
 
-def test_labels_are_those_of_the_class(sampler):
+def test_labels_are_those_of_the_class(sampler, whole):
     labels = LabelMap.bind(TASK, sampler.info)
     wanted = {labels.class_labels[class_id] for class_id in CLASSES}
-    found = {label for _, masks in feeder(sampler) for label in masks.unique().tolist()} - {IGNORED, 0}
+    found = {label for _, masks in whole for label in masks.unique().tolist()} - {IGNORED, 0}
     assert found == wanted
 
 
-def test_several_processes_make_parts_of_the_batch_that_share_nothing(sampler):
+def test_several_processes_make_parts_of_the_batch_that_share_nothing(sampler, whole):
     streams = [list(feeder(sampler, runtime=cpu(rank, 2), steps=4)) for rank in (0, 1)]
     assert all(pictures.shape[0] == 3 for stream in streams for pictures, _ in stream)
     assert not picture_set(streams[0]) & picture_set(streams[1])
     again = list(feeder(sampler, runtime=cpu(1, 2), steps=4, first=2))
     assert all(same(a, b) for a, b in zip(streams[1][2:], again, strict=True))
     # Together they see what one process sees, round by round: 12 kept samples each.
-    assert picture_set(islice(feeder(sampler, steps=4), 4)) == picture_set([*streams[0], *streams[1]])
+    assert picture_set(whole[:4]) == picture_set([*streams[0], *streams[1]])
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(sampler):
