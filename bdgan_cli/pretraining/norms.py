@@ -43,8 +43,7 @@ class GroupedBatchNorm(nn.Module):
             return self._norm(x_NCHW, self.running_mean, self.running_var)
         if len(x_NCHW) % self.group:
             raise ValueError(f"a batch of {len(x_NCHW)} is no multiple of the group of {self.group}")
-        if len(x_NCHW) == self.group:
-            return self._norm(x_NCHW, self.running_mean, self.running_var)
+        # Always on copies: a step passes through more than once before it goes back, and what a pass used must stay.
         parts = torch.split(x_NCHW, self.group)
         means = self.running_mean.expand(len(parts), -1).clone()
         variances = self.running_var.expand(len(parts), -1).clone()
@@ -52,7 +51,7 @@ class GroupedBatchNorm(nn.Module):
         with torch.no_grad():
             self.running_mean.copy_(means.mean(0))
             self.running_var.copy_(variances.mean(0))
-        return torch.cat(done)
+        return torch.cat(done) if len(done) > 1 else done[0]
 
     def _norm(self, x_NCHW: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         return functional.batch_norm(

@@ -57,6 +57,13 @@ def test_it_learns_what_it_is_shown(monkeypatch, labels):
     assert all(figures[-1][name] < figures[0][name] for name in figures[0])
 
 
+def test_a_joint_step_whose_batch_is_one_group_of_batch_norm():
+    """Each of the paper's 8 GPUs makes such steps; the second pass must leave what the first one goes back through."""
+    trainer = make_trainer(3, replace(RECIPE, norm_group=BATCH))
+    run(trainer, 2, 3)
+    assert trainer.step == 2
+
+
 @pytest.mark.parametrize(("labels", "weight"), [(0, 0.5), (0, 0.2), (3, 0.5)])
 def test_the_loss_is_the_weighted_sum_of_its_parts(labels, weight):
     recipe = replace(RECIPE, dense_weight=weight, contrastive_weight=0.7, segmentation_weight=1.9)
