@@ -5,9 +5,9 @@
     python -m benchmarks.pretraining step                            # throughput, waiting, the queues
 
 ``helps`` pre-trains on unlabelled rendered pictures (the real domain) and, in the joint stage, on samples of
-tiny-biggan with their masks (the synthetic one). It then measures on other rendered pictures: a linear probe of the
-class on frozen pooled features, and the mIoU of a 13-label segmentation (12 classes and background) fine-tuned on ten
-pictures a class.
+tiny-biggan with masks of 13 labels (the synthetic one: 12 classes and background; a sample's class is known to its
+generator). It then measures on other rendered pictures: a linear probe of the class on frozen pooled features, and the
+mIoU of a segmentation of the same 13 labels fine-tuned on ten pictures a class.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ from bdgan_cli.workflows.pretrain import PretrainConfig, pretrain
 from bdgan_cli.workflows.sample import SampleConfig, sample
 
 ARCH = "resnet18-narrow"
-POOL, SYNTHETIC_PER_CLASS = 4000, 100
-EPOCHS, FURTHER_EPOCHS = 5, 4
+TASK = "shapes-mc"
+POOL, SYNTHETIC_PER_CLASS = 4000, 300
+EPOCHS, FURTHER_EPOCHS = 2, 3
 PROBE_PER_CLASS, FEW_PER_CLASS, TEST_PER_CLASS = 50, 10, 50
-FEW_STEPS, FEW_BATCH, FEW_RATE = 300, 16, 2e-3
+FEW_STEPS, FEW_BATCH = 300, 16
+FEW_RATES = (4e-3, 2e-3)  # the first is where a random start ends best
 ROWS = ("random", "contrastive", "contrastive + segmentation")
 
 
@@ -50,7 +52,7 @@ def main() -> None:
     for name, run in (("helps", helps), ("why", why)):
         command = commands.add_parser(name)
         command.add_argument("--out", type=Path, required=True)
-        command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+        command.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
         command.set_defaults(run=run)
     command = commands.add_parser("step")
     command.add_argument("--preset", default="tiny")
@@ -82,7 +84,8 @@ def helps(options: argparse.Namespace) -> None:
             if key not in found:
                 started = time.perf_counter()
                 backbone = pretrained(row, pool, labelled, out, seed)
-                figures = {"probe": linear_probe(backbone, seed), "few_shot": few_shot(backbone, seed)}
+                figures = {"probe": linear_probe(backbone, seed)}
+                figures |= {f"few_shot {rate}": few_shot(backbone, seed, rate) for rate in FEW_RATES}
                 found[key] = {**figures, "seconds": time.perf_counter() - started}
                 results.write_text(json.dumps(found, indent=2))
             print(f"{key}: {found[key]}", flush=True)
@@ -90,10 +93,11 @@ def helps(options: argparse.Namespace) -> None:
 
 
 def print_table(found: dict[str, dict[str, float]], seeds: list[int]) -> None:
-    print("| begins with | linear probe, accuracy | few-shot segmentation, mIoU |\n| --- | --- | --- |")
+    titles = ["linear probe, accuracy", *(f"few-shot segmentation at rate {rate}, mIoU" for rate in FEW_RATES)]
+    print(f"| begins with | {' | '.join(titles)} |\n|{' --- |' * (1 + len(titles))}")
     for row in ROWS:
         cells = []
-        for figure in ("probe", "few_shot"):
+        for figure in ("probe", *(f"few_shot {rate}" for rate in FEW_RATES)):
             values = [found[f"{row}, seed {seed}"][figure] for seed in seeds]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             cells.append(f"{statistics.mean(values):.3f} ± {spread:.3f}")
@@ -130,8 +134,8 @@ def pretrained(row: str, pool: Path, labelled: Path, out: Path, seed: int) -> Re
     pretrain(PretrainConfig((str(pool),), name=first, changes={"epochs": EPOCHS}, **base))
     joint = row == "contrastive + segmentation"
     config = PretrainConfig(
-        (str(pool),), str(labelled) if joint else None, first, name=f"{'joint' if joint else 'further'}-{seed}",
-        changes={"epochs": FURTHER_EPOCHS}, **base,
+        (str(pool),), str(labelled) if joint else None, first, TASK if joint else None,
+        name=f"{'joint' if joint else 'further'}-{seed}", changes={"epochs": FURTHER_EPOCHS}, **base,
     )  # fmt: skip
     _, tensors = load_backbone(pretrain(config).folder)
     backbone.load_state_dict(tensors, strict=False)  # batch norm's counters are not stored
@@ -166,14 +170,14 @@ def linear_probe(backbone: ResNet, seed: int) -> float:
     return float((classifier((test - mean) / std).argmax(1) == test_classes).float().mean())
 
 
-def few_shot(backbone: ResNet, seed: int) -> float:
+def few_shot(backbone: ResNet, seed: int, rate: float) -> float:
     """Return the mIoU over 13 labels after fine-tuning on a few pictures a class."""
     torch.manual_seed(seed)
     backbone = deepcopy(backbone).train()
     branch = SegmentationBranch(ARCHITECTURES[ARCH].channels, len(CLASS_NAMES) + 1, 32)
     images, masks, _ = scenes(FEW_PER_CLASS * len(CLASS_NAMES), 4000 + seed)
     parameters = [*backbone.parameters(), *branch.parameters()]
-    optimizer = torch.optim.AdamW(parameters, FEW_RATE)
+    optimizer = torch.optim.AdamW(parameters, rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, FEW_STEPS)
     order = np.random.default_rng(seed)
     for _ in range(FEW_STEPS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bdgan_cli.errors import UsageError, near_names
 from bdgan_cli.pretraining.views import ViewRule
@@ -51,12 +51,14 @@ class Recipe:
 
 _TINY = Recipe(
     arch="resnet18-narrow", epochs=20, batch=32, norm_group=16, learning_rate=0.2,
-    views=ViewRule(size=64, blur_px=(0.1, 0.6)), queue=1024, key_momentum=0.99, segmentation_batch=32,
+    views=ViewRule(
+        size=64, scale=(0.5, 1.0), jitter=(0.6, 0.6, 0.6, 0.5), jitter_share=1.0, blur_px=(0.1, 0.6)
+    ), queue=2048, key_momentum=0.99, segmentation_batch=64,
 )  # fmt: skip
 
 PRESETS: dict[str, dict[str, Recipe]] = {
     "paper": {"contrastive": Recipe(), "joint": Recipe(epochs=50)},
-    "tiny": {"contrastive": _TINY, "joint": _TINY},
+    "tiny": {"contrastive": _TINY, "joint": replace(_TINY, learning_rate=0.12)},
 }
 
 
