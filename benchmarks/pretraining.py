@@ -5,9 +5,9 @@
     python -m benchmarks.pretraining step                            # throughput, waiting, the queues
 
 ``helps`` pre-trains on unlabelled rendered pictures (the real domain) and, in the joint stage, on samples of
-tiny-biggan with masks of 13 labels (the synthetic one: 12 classes and background; a sample's class is known to its
-generator). It then measures on other rendered pictures: a linear probe of the class on frozen pooled features, and the
-mIoU of a segmentation of the same 13 labels fine-tuned on ten pictures a class.
+tiny-biggan (the synthetic one) with masks of the foreground, or of 13 labels: 12 classes, as a sample's class is known,
+and background. It then measures on other rendered pictures: a linear probe of the class on frozen pooled features, and
+the mIoU of a segmentation of the same 13 labels fine-tuned on ten pictures a class.
 """
 
 from __future__ import annotations
@@ -37,13 +37,18 @@ from bdgan_cli.workflows.pretrain import PretrainConfig, pretrain
 from bdgan_cli.workflows.sample import SampleConfig, sample
 
 ARCH = "resnet18-narrow"
-TASK = "shapes-mc"
 POOL, SYNTHETIC_PER_CLASS = 4000, 300
 EPOCHS, FURTHER_EPOCHS = 2, 3
 PROBE_PER_CLASS, FEW_PER_CLASS, TEST_PER_CLASS = 50, 10, 50
 FEW_STEPS, FEW_BATCH = 300, 16
 FEW_RATES = (4e-3, 2e-3)  # the first is where a random start ends best
-ROWS = ("random", "contrastive", "contrastive + segmentation")
+# The name of the second stage's backbone, whether it is joint, and whose labels the masks get there.
+STAGES = {
+    "contrastive": ("further", False, None),
+    "contrastive + foreground": ("foreground", True, None),
+    "contrastive + segmentation": ("joint", True, "shapes-mc"),
+}
+ROWS = ("random", *STAGES)
 
 
 def main() -> None:
@@ -124,7 +129,7 @@ def scenes(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def pretrained(row: str, pool: Path, labelled: Path, out: Path, seed: int) -> ResNet:
-    """Return the backbone of a row; both pre-trained ones see the same pictures for as many steps."""
+    """Return the backbone of a row; the pre-trained ones see the same unlabelled pictures for as many steps."""
     torch.manual_seed(seed)
     backbone = ResNet(ARCHITECTURES[ARCH])
     if row == "random":
@@ -132,10 +137,10 @@ def pretrained(row: str, pool: Path, labelled: Path, out: Path, seed: int) -> Re
     base: dict[str, Any] = {"workspace": out, "preset": "tiny", "seed": seed, "workers": 0, "resume": True}
     first = f"stage1-{seed}"
     pretrain(PretrainConfig((str(pool),), name=first, changes={"epochs": EPOCHS}, **base))
-    joint = row == "contrastive + segmentation"
+    kind, joint, task = STAGES[row]
     config = PretrainConfig(
-        (str(pool),), str(labelled) if joint else None, first, TASK if joint else None,
-        name=f"{'joint' if joint else 'further'}-{seed}", changes={"epochs": FURTHER_EPOCHS}, **base,
+        (str(pool),), str(labelled) if joint else None, first, task, name=f"{kind}-{seed}",
+        changes={"epochs": FURTHER_EPOCHS}, **base,
     )  # fmt: skip
     _, tensors = load_backbone(pretrain(config).folder)
     backbone.load_state_dict(tensors, strict=False)  # batch norm's counters are not stored
@@ -211,7 +216,7 @@ def why(options: argparse.Namespace) -> None:
     """Tell in how many directions pooled features vary, and how much of a picture's mean colour they tell linearly."""
     images, _, _ = scenes(TEST_PER_CLASS * len(CLASS_NAMES), 3000)
     colours = images.double().mean((1, 2))
-    for kind in ("further", "joint"):
+    for kind, _, _ in STAGES.values():
         for seed in options.seeds:
             backbone = ResNet(ARCHITECTURES[ARCH])
             backbone.load_state_dict(load_backbone(options.out / "backbones" / f"{kind}-{seed}")[1], strict=False)
