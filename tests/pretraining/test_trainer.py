@@ -57,11 +57,12 @@ def test_it_learns_what_it_is_shown(monkeypatch, labels):
     assert all(figures[-1][name] < figures[0][name] for name in figures[0])
 
 
-def test_a_joint_step_whose_batch_is_one_group_of_batch_norm():
-    """Each of the paper's 8 GPUs makes such steps; the second pass must leave what the first one goes back through."""
+def test_a_joint_step_with_one_group_of_views_and_two_of_labelled_pictures():
+    """The second pass must leave what the first one goes back through: batch norm's running statistics."""
     trainer = make_trainer(3, replace(RECIPE, norm_group=BATCH))
-    run(trainer, 2, 3)
-    assert trainer.step == 2
+    pair, labelled = batch(0, 3)
+    trainer.advance(pair, LabelledBatch(*(torch.cat([part, part]) for part in labelled)))
+    assert trainer.step == 1
 
 
 @pytest.mark.parametrize(("labels", "weight"), [(0, 0.5), (0, 0.2), (3, 0.5)])
