@@ -28,7 +28,7 @@ from bdgan_cli.evaluation.trainer import SegmenterTrainer
 from bdgan_cli.runtime import Runtime, start_runtime
 from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.task import Task
-from bdgan_cli.training.feeder import Diet, Feeder
+from bdgan_cli.training.feeder import Feeder, FeedPlan
 from bdgan_cli.workflows.benchmark import parts
 from bdgan_cli.workflows.benchmark.parts import TrainingSource, open_part
 
@@ -59,7 +59,7 @@ def waiting(source: TrainingSource, task: Task, recipe: Recipe, runtime: Runtime
     torch.manual_seed(0)
     network = build_segmenter(recipe.segmenter, task.labels_count)
     trainer = SegmenterTrainer(network, recipe, steps, 0, runtime)
-    feeder = Feeder(source, Diet(recipe.batch, steps, 0), runtime, workers)
+    feeder = Feeder(source, FeedPlan(recipe.batch, steps, 0), runtime, workers)
     batches = iter(feeder)
     started = time.perf_counter()
     for _ in range(steps):
@@ -72,7 +72,7 @@ def waiting(source: TrainingSource, task: Task, recipe: Recipe, runtime: Runtime
 def views_per_second(source: TrainingSource, recipe: Recipe, runtime: Runtime, workers: int, batches: int) -> float:
     """Load and throw away; the first batches pay for starting the workers and are not counted."""
     first = 2 * max(1, workers)
-    stream = iter(Feeder(source, Diet(recipe.batch, first + batches, 0), runtime, workers))
+    stream = iter(Feeder(source, FeedPlan(recipe.batch, first + batches, 0), runtime, workers))
     for _ in islice(stream, first):
         pass
     started = time.perf_counter()

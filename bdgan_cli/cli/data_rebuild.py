@@ -50,7 +50,9 @@ def merge(
 
 def split(
     dataset: DatasetArgument,
-    splits: Annotated[str, typer.Option("--splits", help="Names and shares, such as train=0.8,val=0.1,test=0.1.")],
+    splits: Annotated[
+        str | None, typer.Option("--splits", help="Such as train=0.8,val=0.2; default: those that the samples carry.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Draws other splits.")] = 0,
     out: Annotated[
         Path | None, typer.Option("--out", help="Dataset to write whose samples carry the splits.", file_okay=False)

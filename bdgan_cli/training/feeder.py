@@ -40,7 +40,7 @@ class Source(Protocol[Example]):
 
 
 @dataclass(frozen=True)
-class Diet:
+class FeedPlan:
     """Which samples a training visits.
 
     Attributes:
@@ -61,7 +61,7 @@ class Feeder(Generic[Example]):
 
     Args:
         source: Where samples come from.
-        diet: Which of them, and when.
+        plan: Which of them, and when.
         runtime: Which part of the batch is this process's, and where tensors go.
         workers: Processes that load; 0 loads in between the steps.
 
@@ -69,12 +69,12 @@ class Feeder(Generic[Example]):
         UsageError: If the batch cannot be divided among the processes.
     """
 
-    def __init__(self, source: Source[Example], diet: Diet, runtime: Runtime, workers: int = 0) -> None:
-        self._diet, self._runtime = diet, runtime
+    def __init__(self, source: Source[Example], plan: FeedPlan, runtime: Runtime, workers: int = 0) -> None:
+        self._plan, self._runtime = plan, runtime
         self._waited_s = self._total_s = 0.0
         self._loader: DataLoader[Any] = DataLoader(
             _Items(source),
-            batch_sampler=_Visits(len(source), diet, own_part(diet.batch, runtime.rank, runtime.world_size)),
+            batch_sampler=_Visits(len(source), plan, own_part(plan.batch, runtime.rank, runtime.world_size)),
             num_workers=workers,
             collate_fn=_collate,
             worker_init_fn=_calm_worker,
@@ -94,7 +94,7 @@ class Feeder(Generic[Example]):
             BdganError: What the source raises.
         """
         batches = iter(self._loader)
-        for position in range(self._diet.steps - self._diet.first):
+        for position in range(self._plan.steps - self._plan.first):
             started = time.perf_counter()
             batch = next(batches)
             if isinstance(batch, BdganError):
@@ -119,12 +119,12 @@ class _Items(Dataset[Any]):
 
 
 class _Visits(Sampler[list[Visit]]):
-    def __init__(self, samples: int, diet: Diet, part: slice) -> None:
-        self._samples, self._diet, self._part = samples, diet, part
+    def __init__(self, samples: int, plan: FeedPlan, part: slice) -> None:
+        self._samples, self._plan, self._part = samples, plan, part
 
     def __iter__(self) -> Iterator[list[Visit]]:
-        for step in range(self._diet.first, self._diet.steps):
-            yield visits(self._samples, self._diet.batch, step, self._diet.seed)[self._part]
+        for step in range(self._plan.first, self._plan.steps):
+            yield visits(self._samples, self._plan.batch, step, self._plan.seed)[self._part]
 
 
 def _collate(items: list[Any]) -> Any:

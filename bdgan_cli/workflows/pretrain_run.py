@@ -13,7 +13,7 @@ from bdgan_cli.pretraining.trainer import LabelledBatch, Pair, PretrainTrainer
 from bdgan_cli.progress import Reporter
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, write_checkpoint
-from bdgan_cli.training.feeder import Diet, Feeder
+from bdgan_cli.training.feeder import Feeder, FeedPlan
 from bdgan_cli.training.loop import Course, run_steps
 from bdgan_cli.workflows.pretrain_job import Job, PretrainConfig
 
@@ -39,12 +39,12 @@ class PretrainRun:
         elif job.start is not None and job.start.backbone is not None:
             self.trainer.set_backbone(job.start.backbone)
         processes, first, seed = loaders(config, runtime), self.trainer.step, config.seed
-        diet = Diet(recipe.batch, job.steps, seed, first)
-        self._views = Feeder(TwoViews(job.pictures, recipe.views, seed), diet, runtime, processes)
+        plan = FeedPlan(recipe.batch, job.steps, seed, first)
+        self._views = Feeder(TwoViews(job.pictures, recipe.views, seed), plan, runtime, processes)
         self._labelled: Feeder[Any] | None = None
         if job.labelled is not None:
-            diet = Diet(recipe.segmentation_batch, job.steps, seed, first)
-            self._labelled = Feeder(Labelled(job.labelled, recipe.views, seed), diet, runtime, processes)
+            plan = FeedPlan(recipe.segmentation_batch, job.steps, seed, first)
+            self._labelled = Feeder(Labelled(job.labelled, recipe.views, seed), plan, runtime, processes)
 
     @property
     def waiting_share(self) -> float:

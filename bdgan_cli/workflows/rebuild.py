@@ -96,7 +96,7 @@ class SplitConfig:
 
     Attributes:
         dataset: ``PATH`` or ``PATH@view``.
-        splits: ``train=0.8,val=0.2``.
+        splits: ``train=0.8,val=0.2``; None takes the splits that the samples carry, as views.
         seed: Names the draw.
         out: Folder of a new dataset whose samples carry the splits; None writes a view for each split.
         dry_run: Check everything and write nothing.
@@ -104,7 +104,7 @@ class SplitConfig:
     """
 
     dataset: str
-    splits: str
+    splits: str | None
     seed: int = 0
     out: Path | None = None
     dry_run: bool = False
@@ -165,6 +165,8 @@ def split(config: SplitConfig, report: Reporter | None = None) -> RebuildResult:
         DataError: If there are no samples, or one is damaged.
     """
     dataset = open_dataset(config.dataset)
+    if config.splits is None:
+        return _own_splits(dataset, config)
     fractions = parse_fractions(config.splits)
     names = draw_splits(dataset.table, fractions, config.seed)
     if config.out is None:
@@ -174,6 +176,16 @@ def split(config: SplitConfig, report: Reporter | None = None) -> RebuildResult:
     info = replace(dataset.info, name=config.out.resolve().name, plan=plan)
     job = MergeConfig((config.dataset,), config.out, dry_run=config.dry_run, overwrite=config.overwrite)
     return _rebuild([Source(dataset, splits=splits)], info, job, report or Silent())
+
+
+def _own_splits(dataset: Dataset, config: SplitConfig) -> RebuildResult:
+    """Write a view for each split that the samples carry already; those of none are in no view."""
+    carried = dataset.table["split"].to_pylist()
+    names = sorted({name for name in carried if name})
+    if not names or config.out is not None:
+        got = f"its splits {', '.join(names)}" if names else "samples of no split"
+        raise UsageError(f"{dataset.reference}: expected --splits, got {got}", "use --splits train=0.8,val=0.2")
+    return _split_views(dataset, carried, names, config)
 
 
 def _split_views(dataset: Dataset, splits: Sequence[str], names: Sequence[str], config: SplitConfig) -> RebuildResult:

@@ -56,7 +56,11 @@ NAMES = sorted(
 )
 
 
-@pytest.fixture(scope="module", params=NAMES)
+# The embedded VQGAN is the class of the narrow one, and its prior takes seconds; test_vqgan_path.py runs it by default.
+EACH = [pytest.param(name, marks=pytest.mark.slow if name == "tiny-vqgan" else ()) for name in NAMES]
+
+
+@pytest.fixture(scope="module", params=EACH)
 def generator(request):
     return NARROW[request.param](request.param) if request.param in NARROW else load_generator(request.param)
 

@@ -8,7 +8,7 @@ import torch
 
 from bdgan_cli.errors import DataError
 from bdgan_cli.runtime import Runtime
-from bdgan_cli.training.feeder import Diet, Feeder
+from bdgan_cli.training.feeder import Feeder, FeedPlan
 from bdgan_cli.training.order import visits
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ class Numbers:
 
 
 def fed(workers=0, first=0, runtime=None, batch=4, steps=6):
-    feeder = Feeder(Numbers(), Diet(batch, steps, seed=3, first=first), runtime or Runtime(CPU), workers)
+    feeder = Feeder(Numbers(), FeedPlan(batch, steps, seed=3, first=first), runtime or Runtime(CPU), workers)
     return list(feeder)
 
 
@@ -61,16 +61,16 @@ def test_processes_get_the_parts_of_the_same_batch():
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_error_of_the_source_keeps_its_words(workers):
     with pytest.raises(DataError) as caught:
-        list(Feeder(Numbers(broken=5), Diet(10, 1, 0), Runtime(CPU), workers))
+        list(Feeder(Numbers(broken=5), FeedPlan(10, 1, 0), Runtime(CPU), workers))
     assert (caught.value.message, caught.value.hint) == ("row is broken", "mend it")
 
 
 def test_waiting_is_what_loading_takes():
-    slow = Feeder(Numbers(seconds=0.005), Diet(1, 4, 0), Runtime(CPU))
+    slow = Feeder(Numbers(seconds=0.005), FeedPlan(1, 4, 0), Runtime(CPU))
     for _ in slow:
         pass
     assert slow.waiting_share > 0.9
-    quick = Feeder(Numbers(), Diet(1, 4, 0), Runtime(CPU))
+    quick = Feeder(Numbers(), FeedPlan(1, 4, 0), Runtime(CPU))
     for _ in quick:
         time.sleep(0.02)
     assert quick.waiting_share < 0.5

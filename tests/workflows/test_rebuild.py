@@ -174,6 +174,24 @@ def test_splits_as_views_copy_nothing(toy: Path) -> None:
         split(SplitConfig(str(toy), "train=0.5,val=0.25,test=0.25"))
 
 
+def test_the_splits_that_samples_carry_become_views(toy: Path, tmp_path: Path) -> None:
+    split(SplitConfig(str(toy), "train=0.5,test=0.5", out=tmp_path / "divided"))
+    divided = open_dataset(tmp_path / "divided")
+    result = split(SplitConfig(str(divided.root), None))
+    assert (result.views, result.splits) == (("test", "train"), {"test": 6, "train": 6})
+    for name in result.views:
+        assert set(open_dataset(f"{divided.root}@{name}").table["split"].to_pylist()) == {name}
+
+
+@pytest.mark.parametrize(("own", "out"), [("", None), ("train", "new")])
+def test_without_shares_there_must_be_splits_and_no_new_dataset(tmp_path: Path, own: str, out: str | None) -> None:
+    folder = tmp_path / "given"
+    open_for_writing(folder, make_info()).write_shard("one", [make_sample(split=own)])
+    with pytest.raises(UsageError, match="expected --splits") as caught:
+        split(SplitConfig(str(folder), None, out=None if out is None else tmp_path / out))
+    assert "--splits train=0.8" in caught.value.hint
+
+
 def test_splits_as_a_dataset(toy: Path, tmp_path: Path) -> None:
     result = split(SplitConfig(str(toy), "train=1", out=tmp_path / "same"))
     assert (result.taken_over, result.rewritten) == (4, 0)

@@ -23,7 +23,7 @@ from bdgan_cli.evaluation.views import as_labels, training_view
 from bdgan_cli.filtering.rules import most_uncertain
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.tasks.label_map import LabelMap
-from bdgan_cli.training.feeder import Diet
+from bdgan_cli.training.feeder import FeedPlan
 from bdgan_cli.training.order import own_part
 from bdgan_cli.workflows.benchmark.parts import to_tensors
 from bdgan_cli.workflows.labelling import Labeller
@@ -44,7 +44,7 @@ class OnlineFeeder:
         labels: How its masks become the task's.
         drop_uncertain: Share of each block that the filter leaves out, in [0, 1).
         recipe: Size and scaling of the views.
-        diet: Batch, steps and seed.
+        feed: Batch, steps and seed.
         runtime: Which part is this process's.
     """
 
@@ -52,7 +52,7 @@ class OnlineFeeder:
     labels: LabelMap
     drop_uncertain: float
     recipe: Recipe
-    diet: Diet
+    feed: FeedPlan
     runtime: Runtime
     _waited_s: float = field(default=0.0, init=False)
     _total_s: float = field(default=0.0, init=False)
@@ -68,10 +68,10 @@ class OnlineFeeder:
         Raises:
             DataError: If the filter leaves nothing, or the generator's pictures are not finite.
         """
-        whole = own_part(self.diet.batch, self.runtime.rank, self.runtime.world_size)
+        whole = own_part(self.feed.batch, self.runtime.rank, self.runtime.world_size)
         size = whole.stop - whole.start
-        views = self._views(self.diet.first * size)
-        for position in range(self.diet.steps - self.diet.first):
+        views = self._views(self.feed.first * size)
+        for position in range(self.feed.steps - self.feed.first):
             started = time.perf_counter()
             pictures, labels = zip(*(next(views) for _ in range(size)), strict=True)
             batch = torch.stack(pictures).to(self.runtime.device), torch.stack(labels).to(self.runtime.device)
@@ -109,11 +109,11 @@ class OnlineFeeder:
         # Of this thread alone: the last bits of a picture must not depend on how many threads train.
         torch.set_num_threads(1)
         plan = self.labeller.plan
-        rng = np.random.default_rng((self.diet.seed, number, _ROUND_STREAM))
+        rng = np.random.default_rng((self.feed.seed, number, _ROUND_STREAM))
         samples: list[Sample] = []
         for place in range(number * self._classes_of_round, (number + 1) * self._classes_of_round):
             block, position = divmod(place, len(plan.classes))
-            order = np.random.default_rng((self.diet.seed, block, _ROUND_STREAM, 1)).permutation(plan.classes)
+            order = np.random.default_rng((self.feed.seed, block, _ROUND_STREAM, 1)).permutation(plan.classes)
             made = self.labeller.make(plan.block(int(order[position]), block))
             samples += [made[row] for row in self._certain(made)]
         return [self._view(samples[row], rng) for row in rng.permutation(len(samples))]

@@ -23,7 +23,7 @@ from bdgan_cli.progress import Reporter
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.tasks.label_map import LabelMap
 from bdgan_cli.tasks.task import Task
-from bdgan_cli.training.feeder import Diet, Feeder
+from bdgan_cli.training.feeder import Feeder, FeedPlan
 from bdgan_cli.training.order import steps_of
 from bdgan_cli.workflows.benchmark.arms import Arm, Online
 from bdgan_cli.workflows.benchmark.leaks import LeakCheck, Leaks
@@ -185,7 +185,7 @@ def _stored_job(arm: Arm, parts: list[Part], seed: int, shared: Shared) -> RunJo
     workers = few if shared.workers is None else shared.workers
 
     def feed(first: int) -> Feeder[tuple[Tensor, Tensor]]:
-        return Feeder(source, Diet(recipe.batch, steps, seed, first), shared.runtime, workers)
+        return Feeder(source, FeedPlan(recipe.batch, steps, seed, first), shared.runtime, workers)
 
     return _job(arm, seed, steps, feed, {"sets": [part.identity for part in parts]}, shared)
 
@@ -197,8 +197,8 @@ def _online_job(arm: Arm, sampler: Sampler, seed: int, shared: Shared) -> RunJob
     steps, labels = recipe.steps, LabelMap.bind(shared.study.task, sampler.info)
 
     def feed(first: int) -> OnlineFeeder:
-        diet = Diet(recipe.batch, steps, seed, first)
-        return OnlineFeeder(sampler.labeller, labels, online.drop_uncertain, recipe, diet, shared.runtime)
+        plan = FeedPlan(recipe.batch, steps, seed, first)
+        return OnlineFeeder(sampler.labeller, labels, online.drop_uncertain, recipe, plan, shared.runtime)
 
     info = sampler.info.to_json()
     learnt = {

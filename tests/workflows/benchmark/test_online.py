@@ -16,7 +16,7 @@ from bdgan_cli.progress import Silent
 from bdgan_cli.runtime import torch_threads
 from bdgan_cli.tasks.label_map import LabelMap
 from bdgan_cli.tasks.registry import find_task
-from bdgan_cli.training.feeder import Diet
+from bdgan_cli.training.feeder import FeedPlan
 from bdgan_cli.workflows.benchmark.arms import Arm, Online
 from bdgan_cli.workflows.benchmark.online import OnlineFeeder
 from bdgan_cli.workflows.benchmark.study import run_study
@@ -64,8 +64,8 @@ class Remembering:
 
 def feeder(sampler, *, first=0, steps=8, drop=0.2, seed=0, runtime=None, labeller=None, recipe=RECIPE):
     labels = LabelMap.bind(TASK, sampler.info)
-    diet = Diet(recipe.batch, steps, seed, first)
-    return OnlineFeeder(labeller or sampler.labeller, labels, drop, recipe, diet, runtime or cpu())
+    plan = FeedPlan(recipe.batch, steps, seed, first)
+    return OnlineFeeder(labeller or sampler.labeller, labels, drop, recipe, plan, runtime or cpu())
 
 
 def same(one, other):

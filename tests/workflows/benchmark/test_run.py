@@ -19,7 +19,7 @@ from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.evaluation.trainer import SegmenterTrainer
 from bdgan_cli.progress import Silent
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE
-from bdgan_cli.training.feeder import Diet, Feeder
+from bdgan_cli.training.feeder import Feeder, FeedPlan
 from bdgan_cli.training.order import Visit
 from bdgan_cli.workflows.benchmark import run as run_module
 from bdgan_cli.workflows.benchmark.parts import FittedSource, TrainingSource, open_part
@@ -39,7 +39,7 @@ def job(folder, sets, **changes):
     source = TrainingSource([train], recipe, seed)
 
     def feed(first):
-        return Feeder(source, Diet(recipe.batch, recipe.steps, seed, first), cpu(), 0)
+        return Feeder(source, FeedPlan(recipe.batch, recipe.steps, seed, first), cpu(), 0)
 
     identity = {"recipe": recipe.to_json(), "seed": seed}
     made = RunJob(
