@@ -63,7 +63,7 @@ def main() -> None:
     command.add_argument("--preset", default="tiny")
     command.add_argument("--batch", type=int, default=64)
     command.add_argument("--norm-group", type=int, default=16)
-    command.add_argument("--queue", type=int, default=1024)
+    command.add_argument("--queue", type=int, default=2048)
     command.add_argument("--steps", type=int, default=40)
     command.add_argument("--workers", type=int, default=1)
     command.add_argument("--device", default="auto")
