@@ -70,9 +70,9 @@ def sweep_chart(points: Sequence[SweepPoint], fid_name: str, paper: Sequence[tup
         fid_name: What the FID is of, for the axis.
         paper: Rows of truncation, mIoU and FID that the paper states; drawn thinly on axes of their own.
     """
-    width = 8.8 if paper else 5.2
+    width = 9.6 if paper else 5.2
     with drawing(width, 3.1) as (figure, done):
-        panels = figure.subplots(1, 2 if paper else 1, squeeze=False)[0]
+        panels = figure.subplots(1, 2 if paper else 1, squeeze=False, gridspec_kw={"wspace": 0.12})[0]
         values = [point.value for point in points]
         means = [float(np.mean(point.by_seed)) for point in points]
         _two_axes(panels[0], values, means, [point.fid for point in points], fid_name, "measured here")
@@ -90,7 +90,7 @@ def confusion_chart(shares_KK: Floats, names: Sequence[str], title: str) -> Draw
     count = len(names)
     if count > _MOST_LABELS:
         return None
-    edge = 1.7 + 0.33 * count
+    edge = max(2.9, 1.7 + 0.33 * count)
     with drawing(edge + 0.6, edge) as (figure, done):
         axes = figure.subplots()
         axes.imshow(np.sqrt(shares_KK), cmap="Blues", vmin=0, vmax=1)

@@ -113,7 +113,7 @@ def _view(result: StudyResult, arm: str, test: str) -> dict[str, Any]:
     """Describe how the best arm errs on a test set: confusions over all seeds, pictures of the first."""
     matrix = result.confusion(arm, test).astype(np.float64)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    drawn = confusion_chart(shares, result.study.task.label_names, "where pixels of a label go, in %")
+    drawn = confusion_chart(shares, result.study.task.label_names, "where its pixels go, in %")
     return {
         "title": f"{arm} on {test}",
         "confusion": inline(drawn.svg) if drawn else None,
@@ -164,7 +164,7 @@ def _leak_notes(result: StudyResult) -> list[str]:
         for test, leaks in record.leaks.items():
             lost = leaks.pictures + leaks.latents + leaks.near_duplicates
             if lost:
-                notes.append(f"{record.arm.name}: {lost} training samples like pictures of {test} were left out")
+                notes.append(f"{record.arm.name}: training samples left out for being like pictures of {test}: {lost}")
     return notes
 
 
