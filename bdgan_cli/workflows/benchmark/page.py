@@ -115,7 +115,7 @@ def _view(result: StudyResult, arm: str, test: str) -> dict[str, Any]:
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     drawn = confusion_chart(shares, result.study.task.label_names, "where its pixels go, in %")
     return {
-        "title": f"{arm} on {test}",
+        "title": f"Arm {arm}, tested on {test}",
         "confusion": inline(drawn.svg) if drawn else None,
         "confused": result.confusions(arm, test),
         "galleries": _galleries(result, arm, test),
