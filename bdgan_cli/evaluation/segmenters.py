@@ -141,7 +141,7 @@ SEGMENTERS: dict[str, Architecture] = {
         lambda labels: _DeepLabOnResNet("resnet18", labels, (6, 12, 18)), "resnet18", "DeepLabv3's head on a ResNet-18"
     ),
     "deeplabv3-tiny": Architecture(
-        lambda labels: _DeepLabOnResNet("resnet18-narrow", labels, (2, 4, 6)),
+        lambda labels: _DeepLabOnResNet("resnet18-narrow", labels, (1, 2, 3)),
         "resnet18-narrow",
         "DeepLabv3's head on a narrow ResNet-18, for backbones of the embedded world at 64x64",
     ),

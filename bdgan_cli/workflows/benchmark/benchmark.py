@@ -9,7 +9,6 @@ from typing import Any
 from bdgan_cli import runs
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import Runtime
-from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.splits import count_task
 from bdgan_cli.tasks.task import Task
 from bdgan_cli.workflows.analysis_io import csv_bytes, json_bytes, write_results
@@ -18,8 +17,7 @@ from bdgan_cli.workflows.benchmark.config import (
     BenchmarkConfig,
     begin,
     is_embedded,
-    settle_init,
-    settle_recipe,
+    settle,
     study_folder,
 )
 from bdgan_cli.workflows.benchmark.page import PageExtras, study_page
@@ -66,9 +64,7 @@ def plan_benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> B
         BdganError: For everything that would stop the run before its first step.
     """
     report = report or Silent()
-    task = find_task(config.task)
-    recipe = settle_recipe(config.recipe, task)
-    init = settle_init(config.init, config.workspace, recipe)
+    task, recipe, init = settle(config)
     folder, seeds = study_folder(config, task), tuple(range(config.seeds))
     if is_embedded(config, task):
         arms = tuple(Arm(name, "") for name in arms_named(config.arms, ARMS))
@@ -90,9 +86,7 @@ def benchmark(config: BenchmarkConfig, report: Reporter | None = None) -> StudyR
         DataError: If a dataset, checkpoint or result is damaged.
     """
     report, runtime = report or Silent(), begin(config)
-    task = find_task(config.task)
-    recipe = settle_recipe(config.recipe, task)
-    init = settle_init(config.init, config.workspace, recipe)
+    task, recipe, init = settle(config)
     if is_embedded(config, task):
         arms, test = runtime.first_alone(lambda: _world_sets(config, runtime, report))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,6 +13,7 @@ from bdgan_cli.errors import UsageError
 from bdgan_cli.evaluation.recipe import Recipe, find_preset
 from bdgan_cli.evaluation.segmenters import find_architecture
 from bdgan_cli.runtime import Runtime, start_runtime
+from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.task import Task
 from bdgan_cli.weights.card import find_card
 from bdgan_cli.weights.files import file_sha256, locate, read_tensors
@@ -97,6 +98,27 @@ class BenchmarkConfig:
 def is_embedded(config: BenchmarkConfig, task: Task) -> bool:
     """Tell whether the embedded world makes the sets: the task is of shapes and no set is named."""
     return task.domain == DOMAIN and not (config.annotated or config.synthetic or config.test)
+
+
+class Settled(NamedTuple):
+    """What a configuration names, looked up before anything is made."""
+
+    task: Task
+    recipe: Recipe
+    init: Init
+
+
+def settle(config: BenchmarkConfig) -> Settled:
+    """Look up the task, the recipe and the initial weights of a configuration.
+
+    Raises:
+        UsageError: If something is unknown or cannot be right.
+        MissingError: If weights are not there.
+        DataError: If a file is damaged.
+    """
+    task = find_task(config.task)
+    recipe = settle_recipe(config.recipe, task)
+    return Settled(task, recipe, settle_init(config.init, config.workspace, recipe))
 
 
 def settle_recipe(options: RecipeOptions, task: Task) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from bdgan_cli.analysis.duplicates import Signatures, across
 from bdgan_cli.errors import DataError
-from bdgan_cli.workflows.benchmark.parts import Part
+from bdgan_cli.tasks.task import Task
+from bdgan_cli.workflows.benchmark.parts import Part, open_part
 from bdgan_cli.workflows.quality_features import Run, signatures
 
 _LISTED = 10
@@ -104,3 +106,45 @@ class LeakCheck:
         theirs = {value: row for row, value in enumerate(self._test.dataset.table[column].to_pylist()) if value}
         mine = part.dataset.table[column].to_pylist()
         return {row: theirs[value] for row, value in enumerate(mine) if value in theirs}
+
+
+class TrainingSets:
+    """Opens training sets without what any test set has, too; a set that several arms share is compared once.
+
+    Args:
+        task: What they are read for.
+        tests: The test sets, by name.
+        run: Where signatures are computed, and where notes go.
+    """
+
+    def __init__(self, task: Task, tests: Mapping[str, Part], run: Run) -> None:
+        self._task, self._report = task, run.report
+        self._checks = {name: LeakCheck(part, run) for name, part in tests.items()}
+        self._opened: dict[str, tuple[Part, dict[str, Leaks]]] = {}
+
+    def open(self, references: Sequence[str]) -> tuple[list[Part], dict[str, Leaks]]:
+        """Return the sets of an arm, and what they shared with each test set, by its name.
+
+        Raises:
+            UsageError: If a set has none of the task's classes and labels.
+            DataError: If nothing of it is left.
+            MissingError: If there is no such dataset or view.
+        """
+        parts: list[Part] = []
+        found: dict[str, Leaks] = {}
+        for reference in references:
+            if reference not in self._opened:
+                self._opened[reference] = self._clean(reference)
+            part, leaks = self._opened[reference]
+            parts.append(part)
+            found = {name: mine.joined(found.get(name)) for name, mine in leaks.items()}
+        return parts, found
+
+    def _clean(self, reference: str) -> tuple[Part, dict[str, Leaks]]:
+        part, found = open_part(reference, self._task), {}
+        for name, check in self._checks.items():
+            part, found[name] = check.clean(part)
+            if found[name].count:
+                count = found[name].count
+                self._report.note(f"{reference}: {count} samples are like pictures of {name} and are left out")
+        return part, found

@@ -26,7 +26,7 @@ from bdgan_cli.tasks.task import Task
 from bdgan_cli.training.feeder import Feeder, FeedPlan
 from bdgan_cli.training.order import steps_of
 from bdgan_cli.workflows.benchmark.arms import Arm, Online
-from bdgan_cli.workflows.benchmark.leaks import LeakCheck, Leaks
+from bdgan_cli.workflows.benchmark.leaks import Leaks, TrainingSets
 from bdgan_cli.workflows.benchmark.online import OnlineFeeder
 from bdgan_cli.workflows.benchmark.parts import FittedSource, Part, TrainingSource, labels_json, open_part
 from bdgan_cli.workflows.benchmark.run import RunJob, RunRecord, run_once
@@ -104,7 +104,7 @@ class Shared:
     Attributes:
         study: What is compared.
         tests: The opened test sets.
-        checks: Their leak checks.
+        sets: Opens training sets, without what the tests have, too.
         runtime: The processes that train together.
         workers: Processes that load; None chooses.
         report: Where progress goes.
@@ -112,7 +112,7 @@ class Shared:
 
     study: Study
     tests: Mapping[str, Part]
-    checks: Mapping[str, LeakCheck]
+    sets: TrainingSets
     runtime: Runtime
     workers: int | None
     report: Reporter
@@ -129,8 +129,8 @@ def run_study(
         MissingError: If a dataset, generator or head is missing.
     """
     tests = {name: open_part(reference, study.task) for name, reference in study.tests.items()}
-    run = Run(runtime, report, 0)
-    shared = Shared(study, tests, {name: LeakCheck(t, run) for name, t in tests.items()}, runtime, workers, report)
+    sets = TrainingSets(study.task, tests, Run(runtime, report, 0))
+    shared = Shared(study, tests, sets, runtime, workers, report)
     with ExitStack() as until_done:
         if runtime.is_first:
             until_done.enter_context(_prepared(study.folder, overwrite))
@@ -153,7 +153,7 @@ def _prepared(folder: Path, overwrite: bool) -> Iterator[None]:
 
 
 def _run_arm(arm: Arm, shared: Shared, advance: Any) -> ArmRecord:
-    parts, leaks = _clean_parts(arm, shared)
+    parts, leaks = shared.sets.open(arm.sets)
     sampler = _open_online(arm.online, shared) if arm.online else None
     runs = []
     for seed in shared.study.seeds:
@@ -161,20 +161,6 @@ def _run_arm(arm: Arm, shared: Shared, advance: Any) -> ArmRecord:
         runs.append(run_once(job, shared.runtime, shared.report))
         advance(1)
     return ArmRecord(arm, None if sampler else sum(len(part) for part in parts), leaks, tuple(runs))
-
-
-def _clean_parts(arm: Arm, shared: Shared) -> tuple[list[Part], dict[str, Leaks]]:
-    parts: list[Part] = []
-    found: dict[str, Leaks] = {}
-    for reference in arm.sets:
-        part = open_part(reference, shared.study.task)
-        for name, check in shared.checks.items():
-            part, leaks = check.clean(part)
-            found[name] = leaks.joined(found.get(name))
-            if leaks.count:
-                shared.report.note(f"{reference}: {leaks.count} samples are like pictures of {name} and are left out")
-        parts.append(part)
-    return parts, found
 
 
 def _stored_job(arm: Arm, parts: list[Part], seed: int, shared: Shared) -> RunJob:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from bdgan_cli.errors import UsageError
 from bdgan_cli.progress import Reporter, Silent
-from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.workflows.benchmark.arms import arms_named
 from bdgan_cli.workflows.benchmark.benchmark import IN_DOMAIN, finish, sets_of, test_set
 from bdgan_cli.workflows.benchmark.config import (
     BenchmarkConfig,
     begin,
     is_embedded,
-    settle_init,
-    settle_recipe,
+    settle,
     study_folder,
 )
 from bdgan_cli.workflows.benchmark.page import PageExtras
@@ -42,9 +40,7 @@ def benchmark_transfer(
         DataError: If a dataset, checkpoint or result is damaged.
     """
     report, runtime = report or Silent(), begin(config)
-    task = find_task(config.task)
-    recipe = settle_recipe(config.recipe, task)
-    init = settle_init(config.init, config.workspace, recipe)
+    task, recipe, init = settle(config)
     if is_embedded(config, task):
         world = World(config.workspace, config.world, config.world_seed, runtime, report)
         names = arms_named(config.arms or ("sup", "off-1k", "off-10k"), ARMS)

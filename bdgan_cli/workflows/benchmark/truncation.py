@@ -20,7 +20,6 @@ from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.reporting.figures_benchmark import SweepPoint, sweep_chart
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.shapes.world import CLASS_NAMES
-from bdgan_cli.tasks.registry import find_task
 from bdgan_cli.tasks.task import Task
 from bdgan_cli.workflows.analysis_io import AnalysisConfig, csv_bytes, figure_files, json_bytes, write_results
 from bdgan_cli.workflows.analyze_quality import QualityOptions, analyze_quality
@@ -31,8 +30,7 @@ from bdgan_cli.workflows.benchmark.config import (
     BenchmarkConfig,
     begin,
     is_embedded,
-    settle_init,
-    settle_recipe,
+    settle,
     study_folder,
 )
 from bdgan_cli.workflows.benchmark.page import PageExtras, study_page
@@ -113,15 +111,13 @@ def benchmark_truncation(config: TruncationConfig, report: Reporter | None = Non
     report, base = report or Silent(), config.base
     _check(config)
     runtime = begin(base)
-    task = find_task(base.task)
-    recipe = settle_recipe(base.recipe, task)
+    task, recipe, init = settle(base)
     folder = study_folder(base, task, "truncation")
     sets, test, reference = _sets(config, task, runtime, report)
     arms = tuple(
         Arm(_arm_name(value), f"truncation {value:g}", (filtered,))
         for value, (_, filtered) in zip(config.values, sets, strict=True)
     )
-    init = settle_init(base.init, base.workspace, recipe)
     study = Study(task, recipe, init, arms, {IN_DOMAIN: test}, tuple(range(base.seeds)), folder)
     records, tests = run_study(study, runtime, report, workers=base.workers, overwrite=base.overwrite)
     found = runtime.first_alone(lambda: [_fid(whole, reference, config, folder, report) for whole, _ in sets])

@@ -10,8 +10,9 @@ import pytest
 
 from bdgan_cli.errors import DataError
 from bdgan_cli.progress import Silent
+from bdgan_cli.workflows.benchmark import leaks as leaks_module
 from bdgan_cli.workflows.benchmark.arms import Arm
-from bdgan_cli.workflows.benchmark.leaks import LeakCheck, Leaks
+from bdgan_cli.workflows.benchmark.leaks import LeakCheck, Leaks, TrainingSets
 from bdgan_cli.workflows.benchmark.parts import open_part
 from bdgan_cli.workflows.benchmark.study import run_study
 from bdgan_cli.workflows.quality_features import Run
@@ -139,3 +140,12 @@ def test_a_study_tells_the_leaks_of_every_set_of_an_arm_and_trains_on_the_rest(t
         f"{address}: {count} samples are like pictures of real and are left out"
         for address, count in zip(sets, (1, 2), strict=True)
     ]
+
+
+def test_a_set_that_arms_share_is_compared_once(monkeypatch):
+    opened = []
+    monkeypatch.setattr(leaks_module, "open_part", lambda reference, task: opened.append(reference) or reference)
+    sets = TrainingSets(PETS, {}, RUN)
+    assert sets.open(("a", "b")) == (["a", "b"], {})
+    assert sets.open(("b",)) == (["b"], {})
+    assert opened == ["a", "b"]
