@@ -72,6 +72,19 @@ def read_place(variables: Mapping[str, str] = os.environ) -> Place:
     return place
 
 
+def check_restarts(variables: Mapping[str, str] = os.environ) -> None:
+    """Refuse restarts that would hang: in a store shared with torchrun, the new find the addresses of the dead.
+
+    Raises:
+        UsageError: If torchrun may restart its processes and shares its store with them (PyTorch issue 135712).
+    """
+    if int(variables.get("TORCHELASTIC_MAX_RESTARTS") or 0) and variables.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        raise UsageError(
+            "processes that torchrun restarts would wait for the dead: its store keeps their addresses",
+            "export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 before torchrun --rdzv-backend c10d --max-restarts N",
+        )
+
+
 def refuse_several(what: str) -> None:
     """Refuse to do work in several processes that they cannot share: each would write the same files.
 

@@ -6,6 +6,7 @@ Several processes are started by ``torchrun`` or SLURM and joined by Lightning F
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 
 from bdgan_cli.errors import BdganError, UsageError
-from bdgan_cli.ranks import Place, read_place, usable_cores
+from bdgan_cli.ranks import Place, check_restarts, read_place, usable_cores
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -43,6 +44,7 @@ class Runtime:
         world_size: How many processes share the work.
         workers: Batches computed at the same time. On a CPU each is computed by one thread, so that results do not
             depend on the number of cores; a GPU takes one batch after the other.
+        encoders: Pieces of finished work encoded at the same time: on a CPU beside the batches, on a GPU by all cores.
         waiting: The processes as a group that waits for as long as the longest share of work may take; None alone.
     """
 
@@ -50,6 +52,7 @@ class Runtime:
     rank: int = 0
     world_size: int = 1
     workers: int = 1
+    encoders: int = 1
     waiting: torch.distributed.ProcessGroup | None = None
 
     @property
@@ -104,7 +107,7 @@ class Runtime:
 
     def alone(self) -> Runtime:
         """Return this device for work that the process does without the others."""
-        return Runtime(self.device, workers=self.workers)
+        return Runtime(self.device, workers=self.workers, encoders=self.encoders)
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that backward passes average the gradients of all processes; alone, return it as it is."""
@@ -131,17 +134,18 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
     chosen = choose_device(device)
     keep_freed_memory()
     place = read_place()
+    cores = usable_cores(place)
+    workers, encoders = (workers or cores, 1) if chosen.type == "cpu" else (1, cores)
     if chosen.type == "cpu":
         torch.set_num_threads(1)
-        workers = workers or max(1, usable_cores(place))
-    else:
-        workers = 1
     if place.world_size == 1:
-        return Runtime(chosen, workers=workers)
+        return Runtime(chosen, workers=workers, encoders=encoders)
 
+    check_restarts()
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # progress and notes are the reporter's
     fabric = Fabric(
         accelerator=chosen.type, devices=place.local_size, num_nodes=place.machines,
         strategy=DDPStrategy(timeout=_PATIENCE_STEP), plugins=_environment(place),
@@ -149,7 +153,7 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
     fabric.launch()
     waiting = torch.distributed.new_group(timeout=_PATIENCE_SHARE, backend="gloo")
     assert not isinstance(waiting, int)  # a number stands for a group that this process is not in
-    return Runtime(fabric.device, fabric.global_rank, fabric.world_size, workers, waiting)
+    return Runtime(fabric.device, fabric.global_rank, fabric.world_size, workers, encoders, waiting)
 
 
 def _environment(place: Place) -> ClusterEnvironment:

@@ -118,7 +118,9 @@ def _write_shards(writer: DatasetWriter, labeller: Labeller, runtime: Runtime, r
     todo = [shards[missing[i]] for i in runtime.share(len(missing))]
     made = 0
     batches = [batch for shard in todo for batch in shard.batches]
-    encoded = overlapped(batches, labeller.make, lambda made: encode_sample(made, plan.image_format), runtime.workers)
+    encoded = overlapped(
+        batches, labeller.make, lambda made: encode_sample(made, plan.image_format), runtime.workers, runtime.encoders
+    )
     done = (plan.samples - sum(shards[i].rows for i in missing)) // runtime.world_size
     total = done + sum(shard.rows for shard in todo)
     with report.task(f"sampling {labeller.generator.name}", total, "samples", done) as task:

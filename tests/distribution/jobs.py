@@ -16,6 +16,8 @@ from tests.conftest import ROOT, cli_environment
 
 SAMPLE = ("sample", "--classes", "0-3", "--batch", "4", "--shard-size", "8", "--per-class", "120", "--quiet")
 SAMPLES, SHARDS = 480, 60
+# Without the second, what torchrun starts again cannot find each other.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 
 
 def free_port() -> int:
@@ -31,7 +33,7 @@ def start(
     """Start ``python LAUNCHER -m bdgan_cli WORDS``; output of all processes comes together."""
     command = [sys.executable, *map(str, launcher), "-m", "bdgan_cli", *map(str, words)]
     return subprocess.Popen(
-        command, cwd=ROOT, env=cli_environment({"OMP_NUM_THREADS": "1", **(env or {})}), text=True,
+        command, cwd=ROOT, env=cli_environment({**ENVIRONMENT, **(env or {})}), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
 
