@@ -121,7 +121,8 @@ def test_a_lost_machine_ends_the_job_and_the_same_command_goes_on(
 def test_an_elastic_job_goes_on_without_the_lost_machine(folder: Path, whole: dict[str, str], tmp_path: Path) -> None:
     port = free_port()
     options = ("--max-restarts", 3, "--rdzv-conf", "last_call_timeout=3")
-    first, second = (start(*SAMPLE, *in_folder(tmp_path), launcher=agent(port, *options, nodes="1:2")) for _ in range(2))
+    launcher = agent(port, *options, nodes="1:2")
+    first, second = (start(*SAMPLE, *in_folder(tmp_path), launcher=launcher) for _ in range(2))
     wait_for(lambda: parts(folder) > 5 and worker(first.pid, 0) and worker(second.pid, 1), first)
     kill_machine(second)
     code, output = finish(first)
