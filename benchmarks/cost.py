@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ PEAKS = {"A100-class": 312e12, "H100-class": 989e12}
 # Assumed shares of the peak that the networks reach, a cautious and a good one. On a CPU generators reached 52 % and
 # heads 33 % of a large matrix product (docs/performance.md); few channels and element-wise layers feed a GPU worse.
 SHARES_OF_PEAK = (0.10, 0.25)
+FILES_BESIDE = 4  # dataset.json, index.parquet, README.md and preview.png
 SHARD_SIZES = (100, 1_000, 10_000)
 PHOTOS = Path(__file__).parents[2] / "shared" / "data" / "coco"
 
@@ -167,7 +169,7 @@ def measure(folder: Path, pictures: int, samples: int) -> dict[str, Any]:
         },
         "shards": [
             {
-                "shard_size": size, "files": 2 * -(-samples // size) + 3,
+                "shard_size": size, "files": 2 * -(-samples // size) + FILES_BESIDE,
                 "gigabytes_png": feet["png"].total * size / 1e9,
             }
             for size in SHARD_SIZES
@@ -186,7 +188,7 @@ def table(found: dict[str, Any]) -> str:
         lines.append(
             f"| `{row['generator']}` | {parts['generator']:.0f} + {parts['heads']:.0f} | {row['gpu']} | "
             f"{row['share_of_peak']:.0%} | "
-            f"{row['samples_per_gpu_second']:.0f} | {row['gpu_hours']:,.0f} | {row['cores_per_gpu_png']:.0f} |"
+            f"{row['samples_per_gpu_second']:.0f} | {row['gpu_hours']:,.0f} | {math.ceil(row['cores_per_gpu_png'])} |"
         )
     lines += ["", "| format | image | mask | latent | JSON | tar | index row | sum | all | encoded per core-second |"]
     lines.append("| --- " * 10 + "|")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from tests.conftest import ROOT, cli_environment
@@ -18,6 +19,7 @@ SAMPLE = ("sample", "--classes", "0-3", "--batch", "4", "--shard-size", "8", "--
 SAMPLES, SHARDS = 480, 60
 # Without the second, what torchrun starts again cannot find each other.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+STARTED: list[subprocess.Popen[str]] = []
 
 
 def free_port() -> int:
@@ -27,15 +29,22 @@ def free_port() -> int:
         return port
 
 
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def start(
     *words: object, launcher: tuple[object, ...] = (), env: dict[str, str] | None = None
 ) -> subprocess.Popen[str]:
     """Start ``python LAUNCHER -m bdgan_cli WORDS``; output of all processes comes together."""
     command = [sys.executable, *map(str, launcher), "-m", "bdgan_cli", *map(str, words)]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, cwd=ROOT, env=cli_environment({**ENVIRONMENT, **(env or {})}), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
+    STARTED.append(process)
+    return process
 
 
 def torchrun(*options: object) -> tuple[object, ...]:
@@ -63,11 +72,17 @@ def finish(process: subprocess.Popen[str], seconds: float = 240) -> tuple[int, s
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        for pid in [process.pid, *descendants(process.pid)]:
-            os.kill(pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        raise AssertionError(f"hung for {seconds} s: {output}") from None
+        kill_machine(process)
+        raise AssertionError(f"hung for {seconds} s") from None
     return process.returncode, output
+
+
+def end_all() -> None:
+    """Kill what a failed test left running."""
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            kill_machine(process)
 
 
 def wait_for(what: Callable[[], object], process: subprocess.Popen[str], seconds: float = 120) -> None:
@@ -112,7 +127,8 @@ def parts(folder: Path) -> int:
 def kill_machine(process: subprocess.Popen[str]) -> None:
     """Kill an agent and all below it at once, as a power cut does."""
     for pid in [process.pid, *descendants(process.pid)]:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.communicate()
 
 

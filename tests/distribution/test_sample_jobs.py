@@ -20,6 +20,7 @@ from tests.distribution.jobs import (
     finish,
     free_port,
     in_folder,
+    is_listening,
     kill_machine,
     parts,
     several,
@@ -104,8 +105,8 @@ def test_a_lost_machine_ends_the_job_and_the_same_command_goes_on(
     dying: int, folder: Path, whole: dict[str, str], tmp_path: Path
 ) -> None:
     port = free_port()
-    # The first is up before the second starts, so that it holds the rendezvous.
     first = start(*SAMPLE, *in_folder(tmp_path), launcher=agent(port))
+    wait_for(lambda: is_listening(port), first)  # so that it is the one that holds the rendezvous
     second = start(*SAMPLE, *in_folder(tmp_path), launcher=agent(port))
     both = [first, second]
     wait_for(lambda: parts(folder) > 5, first)
@@ -122,8 +123,10 @@ def test_an_elastic_job_goes_on_without_the_lost_machine(folder: Path, whole: di
     port = free_port()
     options = ("--max-restarts", 3, "--rdzv-conf", "last_call_timeout=3")
     launcher = agent(port, *options, nodes="1:2")
-    first, second = (start(*SAMPLE, *in_folder(tmp_path), launcher=launcher) for _ in range(2))
-    wait_for(lambda: parts(folder) > 5 and worker(first.pid, 0) and worker(second.pid, 1), first)
+    first = start(*SAMPLE, *in_folder(tmp_path), launcher=launcher)
+    wait_for(lambda: is_listening(port), first)  # it holds the rendezvous, which must outlive the second
+    second = start(*SAMPLE, *in_folder(tmp_path), launcher=launcher)
+    wait_for(lambda: parts(folder) > 5 and (worker(second.pid, 0) or worker(second.pid, 1)), first)
     kill_machine(second)
     code, output = finish(first)
     assert code == 0, output
