@@ -88,13 +88,17 @@ class Dataset:
             MissingError: If the dataset or view has no such key.
             DataError: If the sample is damaged; names shard and key.
         """
-        if key not in self._rows:
-            raise MissingError(f"no sample {key!r} in {self.reference}", f"see bdgan data info {self.root}")
-        return self.read_row(self._rows[key], members)
+        return self.read_row(self._number(key), members)
+
+    def read_files(self, key: str, members: Collection[str] = MEMBERS) -> dict[str, bytes]:
+        """Return one sample's files as they are, undecoded; see :meth:`read`."""
+        row = self._row(self._number(key))
+        with Shard(self._shard_path(row)) as shard:
+            return read_members(shard, row, members)
 
     def read_row(self, number: int, members: Collection[str] = MEMBERS) -> Record:
         """Read the sample in a row of the table; see :meth:`read`."""
-        row = {name: column[number].as_py() for name, column in self._reading_columns.items()}
+        row = self._row(number)
         with Shard(self._shard_path(row)) as shard:
             return self._read_row(shard, row, members)
 
@@ -128,6 +132,14 @@ class Dataset:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {key: row for row, key in enumerate(self.keys())}
+
+    def _number(self, key: str) -> int:
+        if key not in self._rows:
+            raise MissingError(f"no sample {key!r} in {self.reference}", f"see bdgan data info {self.root}")
+        return self._rows[key]
+
+    def _row(self, number: int) -> dict[str, Any]:
+        return {name: column[number].as_py() for name, column in self._reading_columns.items()}
 
     @cached_property
     def _reading_columns(self) -> dict[str, pa.ChunkedArray]:
