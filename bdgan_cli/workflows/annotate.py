@@ -29,7 +29,7 @@ from bdgan_cli.errors import MissingError, UsageError, near_names
 from bdgan_cli.filtering.diversity import SELECTIONS
 from bdgan_cli.heads.files import read_card
 from bdgan_cli.progress import Reporter, Silent, Task
-from bdgan_cli.runtime import process_count
+from bdgan_cli.ranks import refuse_several
 from bdgan_cli.workflows.annotation_choice import Choice, most_used, used_samples, write_choice
 from bdgan_cli.workflows.annotation_plan import (
     CANDIDATES,
@@ -113,8 +113,7 @@ def plan_annotation(config: PlanConfig, report: Reporter | None = None) -> PlanR
         BdganError: If the machine refuses to write.
     """
     report = report or Silent()
-    if process_count() > 1:
-        raise UsageError(f"annotate plan runs in one process, not in {process_count()}", "start it without torchrun")
+    refuse_several("annotate plan")
     tool = find_tool(config.tool)
     asked_head = config.head if config.head not in ("auto", "none") else None
     generator = choose_generator(config.generator, config.workspace, asked_head, report)

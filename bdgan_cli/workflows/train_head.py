@@ -149,7 +149,9 @@ def train_head(
     report = report or Silent()
     runtime = runtime or start_runtime(config.device)
     if runtime.world_size > 1:
-        raise UsageError(f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun")
+        raise UsageError(
+            f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun (srun: -n 1)"
+        )
     job = prepare(config, runtime.device, report)
     state = _begin(config, job)
     if config.resume and state is None and (job.folder / HEAD_FILE).is_file():
