@@ -27,16 +27,16 @@ class Plan(NamedTuple):
     Attributes:
         prepare: Makes what the page takes for granted, in the current folder.
         smaller: Words of its commands, and what they are replaced by, longest first.
-        others: What is done in place of a command of another program.
-        before: What people do before a command, in another program.
+        people: What people do in another program, at its command or before one of ours.
         unable: Commands that end otherwise here.
+        stand_ins: Whether small generators stand in for those whose weights cannot be had.
     """
 
     prepare: Callable[[], None] = lambda: None
     smaller: Mapping[str, str] = {}
-    others: Mapping[str, Callable[[], None]] = {}
-    before: Mapping[str, Callable[[], None]] = {}
+    people: Mapping[str, Callable[[], None]] = {}
     unable: Mapping[str, Unable] = {}
+    stand_ins: bool = False
 
 
 def no_weights(name: str) -> Unable:
@@ -44,26 +44,43 @@ def no_weights(name: str) -> Unable:
     return Unable("hundreds of megabytes of weights", 4, f"bdgan models pull {name}")
 
 
-PULL = Unable("a download", 0, "", "bdgan models pull biggan-deep-512 --dry-run")
+def added(options: str, *words: str) -> dict[str, str]:
+    """Return words that get options behind them; of an option given twice the last one counts."""
+    return {word: word + options for word in words}
+
+
 HEAD = " --members 2 --steps 2"
 FEW = " --seeds 1 --steps 2 --batch 2 --threads 1"
+FEW_OF_32 = " --size 32" + FEW
 FEW_VIEWS = " --epochs 1 --batch 4 --norm-group 4 --queue 8"
-TINY_SETS = " --size 32 --init random" + FEW
+
+PULL = Unable("a download", typed="bdgan models pull biggan-deep-512 --dry-run")
+PULL_ALL = Unable("a download", typed="bdgan models pull biggan-512 vqgan inception-fid resnet50-imagenet --dry-run")
+DEMO = {"bdgan demo": Unable("a minute; run small by tests/workflows/test_demo.py", typed="bdgan demo --help")}
+
+# Pages whose commands are not run from here.
+ELSEWHERE = {
+    "docs/cli.md": "examples of every command, parsed by test_shown.py; pages show and run the same",
+    "docs/plugins.md": "tests/plugins/test_example.py, which installs the example first",
+}
+
+# What of the front page takes more than a second or two: it is run with the slow tests.
+LATER = ("bdgan benchmark --task", "bdgan pretrain", "bdgan analyze report")
 
 README = Plan(
     worlds.readme,
     {
-        "train-head --gen tiny-biggan": "train-head --gen tiny-biggan" + HEAD,
+        **added(HEAD, "train-head --gen tiny-biggan"),
         "--classes all --per-class 100 --trunc 0.9 --seed 0": "--classes all --per-class 4 --trunc 0.9 --seed 0",
         "DATASET DATASET": "datasets/tiny-biggan-sim datasets/tiny-biggan-annotated",
         "DATASET": "datasets/tiny-biggan-sim@filtered",
         "import FORMAT SOURCE": "import voc VOC2012",
         "OUT --to FORMAT": "OUT --to coco",
-        "--task shapes-mc": "--task shapes-mc --arms sup" + FEW,
-        "contrastive PICTURES": "contrastive PICTURES --name NAME --arch resnet18 --epochs 1 --batch 4 --norm-group 4 --queue 8",
+        **added(" --arms sup" + FEW, "--task shapes-mc"),
+        **added(" --name NAME --arch resnet18" + FEW_VIEWS, "contrastive PICTURES"),
     },
     unable={
-        "bdgan demo": Unable("run by tests/workflows/test_demo.py", typed="bdgan demo --help"),
+        **DEMO,
         "bdgan models pull biggan-deep-512": PULL,
         "bdgan models add biggan-512.pth --as biggan-512": no_weights("biggan-512"),
         "bdgan annotate plan --gen biggan --per-class 5": no_weights("biggan-deep-512"),
@@ -75,6 +92,56 @@ README = Plan(
     },
 )
 
+ROUND = "annotations/{0}/work --labels annotations/{0}/work/labels.txt --nodata"
+ANNOTATING = Plan(
+    smaller={
+        **added(" --per-class 2", "--per-class 5 --for labelme"),
+        **added(" --per-class 1", "--per-class 5 --name second-round", "--for labelstudio --name third-round"),
+        **added(HEAD, "train-head datasets/tiny-biggan-by-hand", "train-head datasets/both-rounds"),
+    },
+    people={
+        **{
+            "labelme " + ROUND.format(name): partial(worlds.draw_with_labelme, f"annotations/{name}")
+            for name in ("tiny-biggan-by-hand", "second-round")
+        },
+        "bdgan annotate collect annotations/third-round project-7.json": partial(
+            worlds.draw_with_label_studio, "annotations/third-round", "project-7.json"
+        ),
+    },
+)
+
+BENCHMARK = Plan(
+    worlds.benchmarking,
+    {
+        **added(FEW, "--task shapes-mc --arms sup,off-1k,off-10k,both", "off-10k,unfiltered,one-head,on,rejection"),
+        **added(" --values 0.9 --samples 24" + FEW, "--task shapes-fgbg --threads 1"),
+        **added(FEW, "--arms sup,off-1k --seeds 1 --threads 1"),
+        **added(" --arms sup" + FEW, "--task shapes-mc"),
+        **added(FEW_OF_32, "--arms sup", "--transfer-test D"),
+        "--init imagenet": FEW_OF_32,
+    },
+    unable={"bdgan benchmark truncation --task dog --test C": no_weights("biggan-deep-512")},
+)
+
+PAPER = Plan(
+    worlds.paper,
+    {
+        **added(" --classes 151,281,407 --per-class 4", "--per-class 100 --trunc 0.9", "--top-k 600 --top-p 0.92"),
+        **added(HEAD, "--name biggan-official", "--arch vqgan", "--gen biggan --dry-run"),
+        "--init imagenet": FEW_OF_32,
+        **added(" --values 0.9 --samples 12", "truncation --task dog"),
+        **added(FEW_VIEWS, "--name stage1"),
+        **added(" --labelled-batch 4" + FEW_VIEWS, "--name stage2"),
+    },
+    unable={
+        "bdgan models pull biggan-512 vqgan inception-fid resnet50-imagenet": PULL_ALL,
+        "bdgan train-head --gen biggan": Unable("minutes", typed="bdgan train-head --gen biggan" + HEAD),
+        "bdgan analyze quality datasets/biggan-512-sim datasets/vqgan-sim --reference datasets/real "
+        "--features inception-fid": no_weights("inception-fid"),
+    },
+    stand_ins=True,
+)
+
 PAGES_TO_RUN: dict[str, Plan] = {
     "README.md": README,
     "docs/analysis.md": Plan(worlds.analysing),
@@ -82,49 +149,36 @@ PAGES_TO_RUN: dict[str, Plan] = {
     "docs/analysis-quality.md": Plan(
         worlds.analysing,
         unable={
-            "bdgan analyze quality datasets/a --reference datasets/real --samples 10000 --features inception-fid --json":
-                no_weights("inception-fid"),
+            "bdgan analyze quality datasets/a --reference datasets/real --samples 10000 "
+            "--features inception-fid --json": no_weights("inception-fid"),
         },
     ),
-    "docs/annotating.md": Plan(
-        smaller={
-            "--gen tiny-biggan --per-class 5 --for labelme": "--gen tiny-biggan --per-class 2 --for labelme",
-            "--gen tiny-biggan --per-class 5 --name": "--gen tiny-biggan --per-class 1 --name",
-            "--per-class 5 --for labelstudio": "--per-class 1 --for labelstudio",
-            "train-head datasets/tiny-biggan-by-hand": "train-head datasets/tiny-biggan-by-hand" + HEAD,
-            "train-head datasets/both-rounds": "train-head datasets/both-rounds" + HEAD,
-        },
-        others={
-            "labelme annotations/tiny-biggan-by-hand/work --labels annotations/tiny-biggan-by-hand/work/labels.txt --nodata":
-                partial(worlds.draw_with_labelme, "annotations/tiny-biggan-by-hand"),
-            "labelme annotations/second-round/work --labels annotations/second-round/work/labels.txt --nodata":
-                partial(worlds.draw_with_labelme, "annotations/second-round"),
-        },
-        before={"bdgan annotate collect annotations/third-round project-7.json":
-                partial(worlds.draw_with_label_studio, "annotations/third-round", "project-7.json")},
-    ),
-    "docs/benchmark.md": Plan(
-        worlds.benchmarking,
-        {
-            "--task shapes-mc --arms sup,off-1k,off-10k,both": "--task shapes-mc --arms sup,both --steps 2",
-            "--task shapes-fgbg --arms sup,off-1k,off-10k,unfiltered,one-head,on,rejection": "--task shapes-fgbg --arms sup",
-            "--init imagenet": TINY_SETS,
-        },
-    ),
+    "docs/annotating.md": ANNOTATING,
+    "docs/benchmark.md": BENCHMARK,
     "docs/dataset-format.md": Plan(partial(worlds.pets, "my-dataset", views=("clean",))),
     "docs/exporting.md": Plan(worlds.exporting),
-    "docs/importing.md": Plan(
-        worlds.importing, unable={"bdgan train-head --gen biggan-512": no_weights("biggan-512")}
+    "docs/importing.md": Plan(worlds.importing, unable={"bdgan train-head --gen biggan-512": no_weights("biggan-512")}),
+    "docs/index.md": Plan(
+        smaller={**added(HEAD, "train-head"), **added(" --per-class 4", "--per-class 100")}, unable=DEMO
     ),
+    "docs/paper.md": PAPER,
     "docs/pretraining.md": Plan(
         worlds.pretraining,
         {
-            "imagenet/train --name stage1": "imagenet/train --name stage1" + FEW_VIEWS,
-            "datasets/biggan-sim@clean --name stage2": "datasets/biggan-sim@clean --name stage2 --labelled-batch 4" + FEW_VIEWS,
-            "--precision bfloat16 --workers 8": "--precision bfloat16 --workers 1" + FEW_VIEWS,
+            **added(FEW_VIEWS, "--name stage1"),
+            **added(" --labelled-batch 4" + FEW_VIEWS, "--name stage2"),
+            **added(" --workers 1" + FEW_VIEWS, "--precision bfloat16 --workers 8"),
         },
     ),
     "docs/tasks.md": Plan(worlds.tasks),
+    "docs/tour.md": Plan(
+        smaller={
+            **added(HEAD, "train-head"),
+            **added(" --per-class 4", "--per-class 100"),
+            **added(FEW, "--arms sup,off-1k --seeds 1"),
+        },
+        unable=DEMO,
+    ),
     "docs/weights.md": Plan(
         unable={
             "bdgan models pull biggan-deep-512": PULL,
@@ -132,4 +186,4 @@ PAGES_TO_RUN: dict[str, Plan] = {
             "bdgan models add biggan-deep-512-pytorch_model.bin --as biggan-deep-512": no_weights("biggan-deep-512"),
         },
     ),
-}  # fmt: skip
+}

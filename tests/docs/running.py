@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 from bdgan_cli.cli.main import main
 from tests.docs.pages import Step
 from tests.docs.plans import Plan
+from tests.docs.words import OTHERS
 
 # What these do is not run here; tests/docs/words.py looks at their words, test_runs.py asks benchmarks for their help.
-NOT_RUN = ("make", "pip", "python")
+NOT_RUN = ("make", "pip", "python", *OTHERS)
 
 
 class Runner:
@@ -33,7 +35,7 @@ class Runner:
 
     @property
     def unused(self) -> set[str]:
-        return {*self.plan.smaller, *self.plan.others, *self.plan.before, *self.plan.unable} - self.used
+        return {*self.plan.smaller, *self.plan.people, *self.plan.unable} - self.used
 
     def run(self, steps: Sequence[Step]) -> None:
         """Run steps in the current folder."""
@@ -46,14 +48,9 @@ class Runner:
 
     def _command(self, step: Step) -> None:
         shown = shlex.join(step.words)
-        if shown in self.plan.others:
-            self.used.add(shown)
-            self.plan.others[shown]()
-            return
-        if shown in self.plan.before:
-            self.used.add(shown)
-            self.plan.before[shown]()
         words = self.words(step)
+        if shown in self.plan.people:
+            self.plan.people[shown]()
         if words[0] in NOT_RUN:
             return
         if words[0] == "torchrun":  # one process stands for all: tests of ranks hold that they write the same
@@ -72,15 +69,19 @@ class Runner:
     def words(self, step: Step) -> list[str]:
         """Return the words that are typed for a command."""
         shown = shlex.join(step.words)
+        if shown in self.plan.people:
+            self.used.add(shown)
         if unable := self.plan.unable.get(shown):
             self.used.add(shown)
             return shlex.split(unable.typed) or step.words
-        typed = shown
-        for long, small in self.plan.smaller.items():
-            if long in typed:
-                self.used.add(long)
-                typed = typed.replace(long, small)
-        return shlex.split(typed)
+        if not self.plan.smaller:
+            return step.words
+        either = "|".join(map(re.escape, self.plan.smaller))
+        return shlex.split(re.sub(either, self._smaller, shown))
+
+    def _smaller(self, found: re.Match[str]) -> str:
+        self.used.add(found[0])
+        return self.plan.smaller[found[0]]
 
 
 @contextlib.contextmanager

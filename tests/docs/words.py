@@ -1,4 +1,4 @@
-"""Whether a command that a page shows can be typed: the program is there, its options exist, its values are accepted."""
+"""Whether a command that a page shows can be typed: program and options exist, and values are accepted."""
 
 from __future__ import annotations
 

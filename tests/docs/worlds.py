@@ -1,4 +1,4 @@
-"""What lies in a reader's folder before the commands of a page are typed: small real files, made in the current folder."""
+"""What lies in a reader's folder before the commands of a page are typed: small real files, made where we are."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from bdgan_cli.imagenet import imagenet_classes
 from bdgan_cli.interfaces import Latents
 from bdgan_cli.weights.registry import load_generator
 from bdgan_cli.workflows.annotation_plan import open_chosen
-from tests.dataset.release import write_release
+from tests.dataset.release import add_sample, write_release
 from tests.docs.pages import blocks
 from tests.workflows.benchmark.sets import CATS, DOGS, samples, view, write
 
@@ -143,15 +144,25 @@ def benchmarking() -> None:
         photographs(name, kind, seed, views=("filtered",))
         photographs(f"datasets/{name}", kind, seed, views=("filtered",))
     breeds = (ClassEntry(1, "w1", "Abyssinian"), ClassEntry(2, "w2", "beagle"))
-    pets("datasets/pets", classes=breeds)
-    for part, names in (("train", slice(0, 8)), ("test", slice(8, 12))):
-        view("datasets/pets", part, open_dataset("datasets/pets").keys()[names])
+    drawn = [replace(sample, split="train" if sample.index < 8 else "test") for sample in samples(12, classes=breeds)]
+    write(Path("datasets/pets"), drawn, classes=breeds)
     own_task()
 
 
 def own_task() -> None:
     """Write the task that the page on tasks shows, with classes of ours."""
     Path("pets.toml").write_text(blocks("docs/tasks.md", "toml")[0])
+
+
+def paper() -> None:
+    """Write the release's layout with pictures of the stand-in's size, photographs, and unlabelled pictures."""
+    for number, (class_id, wnid, _) in enumerate([imagenet_classes()[entry.id][:3] for entry in ANIMALS]):
+        for index in (1, 2):
+            add_sample(Path("data"), wnid, f"{wnid}_{class_id}_{index}", 2 * number + index, size=32)
+    pets("photos")
+    bdgan("data", "export", "photos", "photographs", "--to", "folder")
+    coco()
+    folder_of_pictures("imagenet/train", size=72)
 
 
 def tasks() -> None:
