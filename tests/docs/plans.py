@@ -84,7 +84,7 @@ README = Plan(
         "bdgan models pull biggan-deep-512": PULL,
         "bdgan models add biggan-512.pth --as biggan-512": no_weights("biggan-512"),
         "bdgan annotate plan --gen biggan --per-class 5": no_weights("biggan-deep-512"),
-        "bdgan benchmark truncation --task dog": no_weights("biggan-deep-512"),
+        "bdgan benchmark truncation --task dog": no_weights("inception-fid"),
         "bdgan train-head --gen biggan": no_weights("biggan-512"),
         "bdgan sample --gen biggan --classes all --trunc 0.9": no_weights("biggan-deep-512"),
         "bdgan train-head --gen vqgan": no_weights("vqgan"),
@@ -120,7 +120,7 @@ BENCHMARK = Plan(
         **added(FEW_OF_32, "--arms sup", "--transfer-test D"),
         "--init imagenet": FEW_OF_32,
     },
-    unable={"bdgan benchmark truncation --task dog --test C": no_weights("biggan-deep-512")},
+    unable={"bdgan benchmark truncation --task dog --test C": no_weights("inception-fid")},
 )
 
 PAPER = Plan(
@@ -136,8 +136,6 @@ PAPER = Plan(
     unable={
         "bdgan models pull biggan-512 vqgan inception-fid resnet50-imagenet": PULL_ALL,
         "bdgan train-head --gen biggan": Unable("minutes", typed="bdgan train-head --gen biggan" + HEAD),
-        "bdgan analyze quality datasets/biggan-512-sim datasets/vqgan-sim --reference datasets/real "
-        "--features inception-fid": no_weights("inception-fid"),
     },
     stand_ins=True,
 )

@@ -159,8 +159,15 @@ def paper() -> None:
     for number, (class_id, wnid, _) in enumerate([imagenet_classes()[entry.id][:3] for entry in ANIMALS]):
         for index in (1, 2):
             add_sample(Path("data"), wnid, f"{wnid}_{class_id}_{index}", 2 * number + index, size=32)
-    pets("photos")
-    bdgan("data", "export", "photos", "photographs", "--to", "folder")
+    rows = ["id,class_name,class_id,wnid"]
+    for sample in samples(9, classes=ANIMALS, seed=9):
+        mask = np.where(sample.mask == 1, 255, 0).astype(np.uint8)
+        for folder, data in (("images", encode_image(sample.image, "png")), ("masks", encode_mask(mask))):
+            path = Path("photographs") / folder / f"{sample.key}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        rows.append(f"{sample.key},{imagenet_classes()[sample.class_id].name},{sample.class_id},{sample.wnid}")
+    Path("photographs/index.csv").write_text("\n".join(rows) + "\n")
     coco()
     folder_of_pictures("imagenet/train", size=72)
 
