@@ -22,6 +22,11 @@ from bdgan_cli.dataset.views import apply_view
 from bdgan_cli.errors import DataError, MissingError
 
 _BATCH_ROWS = 1024
+# What it takes to find and decode a sample: a third of the columns, a tenth of the time.
+_READING = (
+    "key", "shard", "image_format", "height", "width",
+    *(f"{member}_{what}" for member in MEMBERS for what in ("offset", "size")),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Dataset:
 
     def read_row(self, number: int, members: Collection[str] = MEMBERS) -> Record:
         """Read the sample in a row of the table; see :meth:`read`."""
-        row = self.table.slice(number, 1).to_pylist()[0]
+        row = {name: column[number].as_py() for name, column in self._reading_columns.items()}
         with Shard(self._shard_path(row)) as shard:
             return self._read_row(shard, row, members)
 
@@ -108,7 +113,7 @@ class Dataset:
         """
         shard: Shard | None = None
         try:
-            for batch in self.table.to_batches(max_chunksize=_BATCH_ROWS):
+            for batch in self.table.select(_READING).to_batches(max_chunksize=_BATCH_ROWS):
                 for row in batch.to_pylist():
                     path = self._shard_path(row)
                     if shard is None or shard.path != path:
@@ -123,6 +128,10 @@ class Dataset:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {key: row for row, key in enumerate(self.keys())}
+
+    @cached_property
+    def _reading_columns(self) -> dict[str, pa.ChunkedArray]:
+        return {name: self.table[name] for name in _READING}
 
     def _shard_path(self, row: dict[str, Any]) -> Path:
         return self.root / "shards" / f"{row['shard']}.tar"
