@@ -28,8 +28,10 @@ def read_info(root: Path) -> DatasetInfo:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingError(f"no dataset at {root}: expected {path}", _nearby(root)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected JSON, got: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     return DatasetInfo.from_json(content, str(path))
 
 
@@ -69,6 +71,7 @@ def read_part(path: Path) -> pa.Table:
             if missing:
                 raise DataError(f"{path}: expected the columns {', '.join(missing)}, got {', '.join(sorted(present))}")
             table = file.read(columns=[name for name in INDEX_SCHEMA.names if name in present], use_threads=False)
+        table.validate(full=True)  # text that is no UTF-8 would fail wherever it is looked at
         return _complete(table, path.stem)
     except (pa.ArrowException, OSError) as error:
         hint = f"bdgan data verify {path.parent.parent}"

@@ -77,7 +77,7 @@ def read_record(name: str) -> InstalledRecord | None:
         return InstalledRecord(**fields)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is no valid record of an installed model: {error}",
             f"delete {path.parent} and install {name} again: bdgan models pull {name}",

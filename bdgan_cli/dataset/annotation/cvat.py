@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,8 @@ from bdgan_cli.errors import DataError, MissingError
 GUESSES = "annotations.zip"
 _MASKS, _IMAGES = "SegmentationClass", "JPEGImages"
 _MOST_BYTES = 4 << 30
+# Of a broken zip, the library tells in many ways; names and numbers that cannot be are ValueErrors.
+_BROKEN_ZIP = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, OverflowError, zlib.error, struct.error)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold: equal guesses give equal bytes
 
 
@@ -112,5 +116,5 @@ def _unpack(path: Path, folder: Path) -> None:
             for member in members:
                 check_inside(member.filename, str(path))
                 archive.extract(member, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except _BROKEN_ZIP as error:
         raise DataError(f"{path}: expected a zip, got: {error}") from error
