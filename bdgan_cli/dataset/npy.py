@@ -19,7 +19,8 @@ _MAGIC, _ZIP = b"\x93NUMPY", b"PK\x03\x04"
 _LENGTH_BYTES = {1: 2, 2: 4}
 _MOST_HEADER_BYTES = 10_000
 _HEADER = re.compile(
-    r"\{\s*'descr':\s*'([<>=|]?[a-zA-Z]\d{0,3})',\s*'fortran_order':\s*(True|False),\s*'shape':\s*\(([0-9L, ]*)\),?\s*\}\s*"
+    r"\{\s*'descr':\s*'([<>=|]?[a-zA-Z]\d{0,3})',\s*'fortran_order':\s*(True|False),"
+    r"\s*'shape':\s*\(([0-9L, ]*)\),?\s*\}\s*"
 )
 _SIDE = re.compile(r"\s*([0-9]{1,18})L?\s*")  # Python 2 wrote an L behind long numbers
 

@@ -95,18 +95,10 @@ class HeadCard:
     def _check(self) -> None:
         """Refuse what no ensemble can have, before memory is taken for it."""
         sides = [side for tap in self.spec.taps for side in tap[1:]]
-        sizes = [
-            *sides,
-            self.image_size,
-            self.labels,
-            len(self.members),
-            len(self.spec.taps),
-            1 + self.spec.condition_dim,
-        ]
-        if not all(type(size) is int and 0 < size <= _MOST for size in sizes):
-            raise ValueError(
-                f"expected sizes of 1 to {_MOST}, got {[size for size in sizes if size not in range(1, _MOST + 1)]}"
-            )
+        sizes = [*sides, len(self.members), len(self.spec.taps), 1 + self.spec.condition_dim]
+        for size in (*sizes, self.image_size, self.labels):
+            if type(size) is not int or not 0 < size <= _MOST:
+                raise ValueError(f"expected sizes of 1 to {_MOST}, got {str(size)[:40]}")
         ids = [self.seed, *self.members]
         if not all(type(number) is int and 0 <= number < 2**63 for number in ids):
             raise ValueError("expected seed and members as integers from 0")

@@ -258,7 +258,7 @@ _PICKLE = (b"cos\nsystem\n", b"R.", b"\x8c\x02os", b"storage", b"FloatStorage", 
 READERS = (
     Reader("safetensors", safetensors, read_safetensors, ("*",), _HEADER),
     Reader("head card", lambda: heads("multilevel"), read_head, ("head.json",), (*_JSON, b'"taps"', b'"official"', b'"vqgan"')),
-    Reader("head weights", lambda: heads("official"), read_head, ("*.safetensors",), _HEADER, partial(mend_hash, "head.json")),
+    Reader("head weights", lambda: heads("multilevel"), read_head, ("*.safetensors",), _HEADER, partial(mend_hash, "head.json")),
     Reader("backbone card", backbones, read_backbone, ("*.json",), (*_JSON, b'"resnet50"')),
     Reader("backbone weights", backbones, read_backbone, ("*.safetensors",), _HEADER, partial(mend_hash, "backbone.json")),
     Reader("checkpoint of a training", trainings, read_training, ("*",), (*_HEADER, b'\\"tensor\\"', b'\\"dict\\"', b'\\"list\\"')),

@@ -52,9 +52,10 @@ def main() -> None:
 
 
 def find_reader(name: str) -> Reader:
+    from tests.fuzz.readers_faulty import READERS as FAULTY
     from tests.fuzz.registry import READERS
 
-    return READERS[name]
+    return next((reader for reader in FAULTY if reader.name == name), None) or READERS[name]
 
 
 def prepare() -> None:
