@@ -1,4 +1,4 @@
-"""Fuzz readers by hand, or see one seed again: ``python -m tests.fuzz [READER ...] --inputs N``, ``--seed S --keep DIR``."""
+"""Fuzz readers by hand (``python -m tests.fuzz [READER ...] --inputs N``), or see one seed again (``--seed S``)."""
 
 from __future__ import annotations
 

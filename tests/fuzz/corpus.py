@@ -41,7 +41,9 @@ def written(write: Callable[[Path], object]) -> Files:
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder) / "w")
         root = Path(folder) / "w"
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()
+        }
 
 
 def mend_pngs(files: Files) -> Files:

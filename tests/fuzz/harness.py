@@ -88,9 +88,10 @@ class Pool:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, "-m", "tests.fuzz.worker", str(theirs.fileno()), self._folder.name]
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=cli_environment(), pass_fds=[theirs.fileno()], stderr=self._log("wb")
-            )
+            with self._log("wb") as log:
+                self._process = subprocess.Popen(
+                    command, cwd=ROOT, env=cli_environment(), pass_fds=[theirs.fileno()], stderr=log
+                )
         self._channel = Connection(ours.detach())
 
     def _log(self, mode: str):  # type: ignore[no-untyped-def]

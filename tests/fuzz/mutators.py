@@ -12,15 +12,53 @@ MOST_BYTES = 1 << 16
 
 INTEGERS = (0, -1, 1, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**64 - 1)
 NUMBERS = (
-    b"0", b"-1", b"1", b"255", b"65536", b"2147483647", b"2147483648", b"4294967296", b"9223372036854775807",
-    b"9223372036854775808", b"1" + b"0" * 400, b"1" + b"0" * 5000, b"1e999", b"-1e999", b"NaN", b"-Infinity", b"1e-400",
-    b"0.5", b"1.5e308", b"true", b"null",
-)  # fmt: skip
+    b"0",
+    b"-1",
+    b"1",
+    b"255",
+    b"65536",
+    b"2147483647",
+    b"2147483648",
+    b"4294967296",
+    b"9223372036854775807",
+    b"9223372036854775808",
+    b"1" + b"0" * 400,
+    b"1" + b"0" * 5000,
+    b"1e999",
+    b"-1e999",
+    b"NaN",
+    b"-Infinity",
+    b"1e-400",
+    b"0.5",
+    b"1.5e308",
+    b"true",
+    b"null",
+)
 # Two superscripts, an Arabic three and a character above the BMP: digits to some functions, numbers to fewer.
 WORDS = (
-    b"", b"\x00", b"\xff\xfe", b"\xc3\x28", "\u00b2".encode(), "\u0663".encode(), "\U0001f600".encode(), b"../", b"/etc/passwd",
-    b"\n", b"\r\n", b" ", b",", b'"', b"a" * 300, b"a" * 5000, b"[" * 2000, b"{" * 300, b"]", b"}", b"null", b"\\ud800",
-)  # fmt: skip
+    b"",
+    b"\x00",
+    b"\xff\xfe",
+    b"\xc3\x28",
+    "\u00b2".encode(),
+    "\u0663".encode(),
+    "\U0001f600".encode(),
+    b"../",
+    b"/etc/passwd",
+    b"\n",
+    b"\r\n",
+    b" ",
+    b",",
+    b'"',
+    b"a" * 300,
+    b"a" * 5000,
+    b"[" * 2000,
+    b"{" * 300,
+    b"]",
+    b"}",
+    b"null",
+    b"\\ud800",
+)
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 _PACKINGS = ("<B", "<H", ">H", "<I", ">I", "<Q", ">Q")
 
@@ -134,6 +172,15 @@ def _fill(data: bytearray, start: int, by: _Means) -> None:
 
 
 _MUTATORS: dict[str, Callable[[bytearray, int, _Means], None]] = {
-    "flip": _flip, "replace": _replace, "insert": _insert, "delete": _delete, "duplicate": _duplicate,
-    "truncate": _truncate, "splice": _splice, "integer": _integer, "number": _number, "word": _word, "fill": _fill,
-}  # fmt: skip
+    "flip": _flip,
+    "replace": _replace,
+    "insert": _insert,
+    "delete": _delete,
+    "duplicate": _duplicate,
+    "truncate": _truncate,
+    "splice": _splice,
+    "integer": _integer,
+    "number": _number,
+    "word": _word,
+    "fill": _fill,
+}

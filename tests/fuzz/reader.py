@@ -43,6 +43,7 @@ class Reader:
         mend: Puts checksums right again, so that the damage reaches what lies behind them; used every other time.
         names_file: Whether messages must name a file or the folder.
         most_growth: Bytes of memory that an input may take.
+        cpu_seconds: Processor time that an input may take.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Reader:
     mend: Callable[[Files], Files] | None = None
     names_file: bool = True
     most_growth: int = 256 << 20
+    cpu_seconds: float = 5.0
 
 
 class Input(NamedTuple):

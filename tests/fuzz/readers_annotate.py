@@ -86,7 +86,7 @@ def collect(place: Place, result: str | None = None) -> None:
     if done.refused:
         assert not place.out.exists()
         if done.faults:
-            raise DataError(f"{done.faults[0].file}: {done.faults[0].reason}")
+            raise DataError(f"{place.out}: {done.faults[0].file}: {done.faults[0].reason}")
         return
     check_records(open_dataset(place.out))
     assert [problem for problem in verify_dataset(place.out, Silent()) if not problem.is_warning] == []
@@ -148,10 +148,30 @@ _JSON = (b"null", b"true", b"[]", b"{}", b"NaN", b"\\u0000", b'"__ignore__"')
 READERS = (
     Reader("plan card", lambda: plans("folder"), collect, ("plan.json",), _JSON),
     Reader("collect: LabelMe", lambda: plans("labelme"), collect, ("work/*.json",), _JSON),
-    Reader("collect: Label Studio", lambda: plans("labelstudio"), partial(collect, result="work/export.json"), ("work/*.json",), (*_JSON, b"http://[")),
-    Reader("collect: CVAT folder", lambda: plans("cvat"), collect, ("work/*",), (b":", b"::", b"__ignore__"), mend_pngs),
-    Reader("collect: CVAT zip", zipped, partial(collect, result="export.zip"), ("export.zip",), (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"../a")),
+    Reader(
+        "collect: Label Studio",
+        lambda: plans("labelstudio"),
+        partial(collect, result="work/export.json"),
+        ("work/*.json",),
+        (*_JSON, b"http://["),
+    ),
+    Reader(
+        "collect: CVAT folder", lambda: plans("cvat"), collect, ("work/*",), (b":", b"::", b"__ignore__"), mend_pngs
+    ),
+    Reader(
+        "collect: CVAT zip",
+        zipped,
+        partial(collect, result="export.zip"),
+        ("export.zip",),
+        (b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"../a"),
+    ),
     Reader("collect: inside a CVAT zip", lambda: plans("cvat"), collect_zip, ("work/*",), (), mend_pngs),
     Reader("collect: folder", lambda: plans("folder"), collect, ("work/masks/*", "work/images/*"), (), mend_pngs),
-    Reader("interrupted export", exports, go_on_with_export, ("export/*.json", "export/.bdgan-export/*"), (*_JSON, b'"files"', b'"record"')),
-)  # fmt: skip
+    Reader(
+        "interrupted export",
+        exports,
+        go_on_with_export,
+        ("export/*.json", "export/.bdgan-export/*"),
+        (*_JSON, b'"files"', b'"record"'),
+    ),
+)

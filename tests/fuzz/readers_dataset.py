@@ -52,10 +52,14 @@ def _write(root: Path) -> None:
         writer.write_shard(f"c{class_id:04d}-b0000", [make_sample(class_id, index) for index in range(2)])
     dataset = open_dataset(root)
     keys = dataset.keys()
-    decisions = pa.table({
-        "key": keys, "kept": [True] * 3 + [False], "rule": [""] * 3 + ["odd"],
-        "score": pa.array([0.1, 0.2, 0.3, 0.9], pa.float32()),
-    })  # fmt: skip
+    decisions = pa.table(
+        {
+            "key": keys,
+            "kept": [True] * 3 + [False],
+            "rule": [""] * 3 + ["odd"],
+            "score": pa.array([0.1, 0.2, 0.3, 0.9], pa.float32()),
+        }
+    )
     views.write_view(dataset, VIEW, decisions)
 
 
@@ -70,7 +74,7 @@ def check_info(info: DatasetInfo) -> None:
     assert all(isinstance(word, str) for entry in info.classes for word in (entry.wnid, entry.name))
     assert all(isinstance(name, str) for name in info.label_names)
     assert len(info.label_names) >= 2
-    assert info.image_size is None or 1 <= info.image_size
+    assert info.image_size is None or info.image_size >= 1
     assert DatasetInfo.from_json(json.loads(json.dumps(info.to_json()))) == info
 
 
@@ -121,9 +125,12 @@ def pictures() -> Sequence[Files]:
     alpha = np.dstack([pixels, pixels[..., :1]])
     wide = pixels.astype(np.uint16) * 257
     seeds = {
-        "png": [pixels, pixels[..., 0], alpha, wide], "jpg": [pixels, pixels[..., 0]], "webp": [pixels, alpha],
-        "bmp": [pixels, pixels[..., 0]], "tif": [pixels, wide],
-    }  # fmt: skip
+        "png": [pixels, pixels[..., 0], alpha, wide],
+        "jpg": [pixels, pixels[..., 0]],
+        "webp": [pixels, alpha],
+        "bmp": [pixels, pixels[..., 0]],
+        "tif": [pixels, wide],
+    }
     return [{f"a.{suffix}": encoded(one, f".{suffix}")} for suffix, kinds in seeds.items() for one in kinds]
 
 
@@ -211,11 +218,21 @@ def read_meta(place: Place) -> None:
     (root / "shards").mkdir(parents=True)
     with (root / "shards" / "0.tar").open("wb") as file:
         there = append_members(file, "a", {"image": b"x", "meta": data}, "png")
-    row = {name: pa.array([value], INDEX_SCHEMA.field(name).type) for name, value in {
-        "key": "a", "class_id": 0, "image_format": "png", "height": 1, "width": 1, "shard": "0",
-        "image_offset": there["image"].offset, "image_size": 1,
-        "meta_offset": there["meta"].offset, "meta_size": there["meta"].size,
-    }.items()}  # fmt: skip
+    row = {
+        name: pa.array([value], INDEX_SCHEMA.field(name).type)
+        for name, value in {
+            "key": "a",
+            "class_id": 0,
+            "image_format": "png",
+            "height": 1,
+            "width": 1,
+            "shard": "0",
+            "image_offset": there["image"].offset,
+            "image_size": 1,
+            "meta_offset": there["meta"].offset,
+            "meta_size": there["meta"].size,
+        }.items()
+    }
     (root / "index").mkdir()
     pq.write_table(pa.table(row), root / "index" / "0.parquet")
     table = read_part(root / "index" / "0.parquet")
@@ -241,18 +258,73 @@ def read_workspace(place: Place) -> None:
             assert error.hint
 
 
+# Pictures of up to 2^27 pixels are read, whatever the size of their file.
+_PIXELS = 1300 << 20
 READERS = (
-    Reader("dataset.json", datasets, read_dataset_info, ("dataset.json",), (b'"classes"', b'"id"', b"null", b'"label_names"')),
+    Reader(
+        "dataset.json",
+        datasets,
+        read_dataset_info,
+        ("dataset.json",),
+        (b'"classes"', b'"id"', b"null", b'"label_names"'),
+    ),
     Reader("index parts (Parquet)", datasets, read_dataset, ("index/*",), (b"PAR1", b"ARROW:schema")),
-    Reader("shards (tar)", datasets, read_dataset, ("shards/*",), (b"ustar\x0000", b"\x80\xff", b"\xff" * 12), mend_tars),
+    Reader(
+        "shards (tar)", datasets, read_dataset, ("shards/*",), (b"ustar\x0000", b"\x80\xff", b"\xff" * 12), mend_tars
+    ),
     Reader("views (Parquet)", datasets, read_view, ("views/*",), (b"PAR1", b"ARROW:schema")),
     Reader("newest in a workspace", workspaces, read_workspace),
-    Reader("picture, PNG", lambda: of_kind("png"), read_picture, ("*",), (b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"iCCP"), mend_pngs),
-    Reader("picture, JPEG", lambda: of_kind("jpg"), read_picture, ("*",), (b"\xff\xd8", b"\xff\xc0", b"\xff\xc2", b"\xff\xda", b"\xff\xd9", b"\xff\xe1", b"Exif\0\0")),
-    Reader("picture, WebP", lambda: of_kind("webp"), read_picture, ("*",), (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF")),
-    Reader("picture, BMP and TIFF", lambda: of_kind("bmp", "tif"), read_picture, ("*",), (b"II*\0", b"MM\0*", b"BM")),
-    Reader("folder of pictures", lambda: [{k: v for files in pictures() for k, v in files.items()}], read_folder_of_pictures, ("*",), (), mend_pngs),
-    Reader("mask, PNG", masks, read_masks, ("*",), (b"IHDR", b"IDAT", b"PLTE", b"tRNS"), mend_pngs),
-    Reader("latent, npy", latents, read_latent, ("*",), (b"'|O'", b"'<f8'", b"(2,)", b"(-1,)", b"True", b"PK\x03\x04", b"\x93NUMPY\x03\x00")),
+    Reader(
+        "picture, PNG",
+        lambda: of_kind("png"),
+        read_picture,
+        ("*",),
+        (b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"eXIf", b"acTL", b"fcTL", b"iCCP"),
+        mend_pngs,
+        most_growth=_PIXELS,
+    ),
+    Reader(
+        "picture, JPEG",
+        lambda: of_kind("jpg"),
+        read_picture,
+        ("*",),
+        (b"\xff\xd8", b"\xff\xc0", b"\xff\xc2", b"\xff\xda", b"\xff\xd9", b"\xff\xe1", b"Exif\0\0"),
+        most_growth=_PIXELS,
+    ),
+    Reader(
+        "picture, WebP",
+        lambda: of_kind("webp"),
+        read_picture,
+        ("*",),
+        (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF"),
+        most_growth=_PIXELS,
+    ),
+    Reader(
+        "picture, BMP and TIFF",
+        lambda: of_kind("bmp", "tif"),
+        read_picture,
+        ("*",),
+        (b"II*\0", b"MM\0*", b"BM"),
+        most_growth=_PIXELS,
+    ),
+    Reader(
+        "folder of pictures",
+        lambda: [{k: v for files in pictures() for k, v in files.items()}],
+        read_folder_of_pictures,
+        ("*",),
+        (),
+        mend_pngs,
+        most_growth=_PIXELS,
+    ),
+    Reader(
+        "mask, PNG", masks, read_masks, ("*",), (b"IHDR", b"IDAT", b"PLTE", b"tRNS"), mend_pngs, most_growth=_PIXELS
+    ),
+    Reader(
+        "latent, npy",
+        latents,
+        read_latent,
+        ("*",),
+        (b"'|O'", b"'<f8'", b"(2,)", b"(-1,)", b"True", b"PK\x03\x04", b"\x93NUMPY\x03\x00"),
+    ),
     Reader("sample's JSON", metas, read_meta, ("*",), (b"null", b'"key"')),
-)  # fmt: skip
+)

@@ -39,4 +39,4 @@ def read(place: Place) -> None:
             raise AssertionError("a wrong result")
 
 
-READERS = (Reader("faulty", lambda: [{"a": b"fine"}], read),)
+READERS = (Reader("faulty", lambda: [{"a": b"fine"}], read, cpu_seconds=1.5),)

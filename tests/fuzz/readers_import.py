@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
-import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from bdgan_cli.dataset.codecs import encode_image, encode_mask
@@ -20,7 +17,6 @@ from bdgan_cli.dataset.importers.release_layout import real_list_entries
 from bdgan_cli.dataset.interchange.labelme import format_labelme
 from bdgan_cli.dataset.interchange.labelstudio import format_task
 from bdgan_cli.dataset.interchange.polygons import label_masks, label_rings
-from bdgan_cli.dataset.palette import encode_palette_mask, voc_colours
 from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.dataset.verify import verify_dataset
 from bdgan_cli.errors import DataError
@@ -50,7 +46,7 @@ def check_import(result: object) -> None:
     if result.refused:  # type: ignore[attr-defined]
         assert not root.exists(), "a refused import must not write"
         if faults:
-            raise DataError(f"{faults[0].file}: {faults[0].reason}")
+            raise DataError(f"{root}: {faults[0].file}: {faults[0].reason}")
         return
     dataset = open_dataset(root)
     check_records(dataset)
@@ -117,9 +113,11 @@ def _every_shape() -> bytes:
     content = json.loads(format_labelme("a.png", mask().shape, [(LABELS[1], ring) for _, ring in label_rings(mask())]))
     stamp = base64.b64encode(encode_mask((mask() == 1).astype(np.uint8))).decode()
     kinds = [
-        ("rectangle", [[1, 1], [4, 4]], None), ("circle", [[4, 3], [5, 4]], None), ("mask", [[0, 0], [7, 5]], stamp),
+        ("rectangle", [[1, 1], [4, 4]], None),
+        ("circle", [[4, 3], [5, 4]], None),
+        ("mask", [[0, 0], [7, 5]], stamp),
         ("polygon", [[0, 0], [3, 0], [3, 3]], None),
-    ]  # fmt: skip
+    ]
     for number, (kind, points, packed) in enumerate(kinds):
         label = ("cat", "_background_", "__ignore__", "cat")[number]
         content["shapes"].append({"label": label, "points": points, "shape_type": kind, "mask": packed, "flags": {}})
@@ -131,10 +129,15 @@ def labelstudios() -> Sequence[Files]:
     brushes = [(LABELS[label], pixels) for label, pixels in label_masks(mask()) if label < len(LABELS)]
     painted = format_task("a", "/data/local-files/?d=x/images/a.png", mask().shape, brushes)
     drawn = format_task("b", "/data/upload/1/0123abcd-b.png", mask().shape, [])
-    drawn["annotations"][0]["result"].append({
-        "type": "polygonlabels", "original_width": 8, "original_height": 6, "image_rotation": 0,
-        "value": {"points": [[10, 10], [80, 10], [80, 70.5]], "polygonlabels": ["cat"]},
-    })  # fmt: skip
+    drawn["annotations"][0]["result"].append(
+        {
+            "type": "polygonlabels",
+            "original_width": 8,
+            "original_height": 6,
+            "image_rotation": 0,
+            "value": {"points": [[10, 10], [80, 10], [80, 70.5]], "polygonlabels": ["cat"]},
+        }
+    )
     pictures = {f"images/{name}.png": encode_image(picture(seed), "png") for seed, name in enumerate("ab")}
     return [{"export.json": json.dumps([painted, drawn]).encode(), **pictures}]
 
@@ -167,7 +170,7 @@ def read_release(place: Place) -> None:
     count = real_list_entries(place.source)
     assert count is None or count >= 0
     if survey.faults:
-        raise DataError(f"{survey.faults[0].file}: {survey.faults[0].reason}")
+        raise DataError(f"{place.source}: {survey.faults[0].file}: {survey.faults[0].reason}")
 
 
 def with_xml(files: Files) -> Files:
@@ -179,20 +182,104 @@ def with_xml(files: Files) -> Files:
 
 
 _JSON = (b"null", b"true", b"[]", b"{}", b'"id":', b"NaN", b"\\u0000")
-_XML = (b"<!DOCTYPE a [", b"<!ENTITY b 'c'>", b"&b;", b"]>", b"encoding='utf-7'", b"encoding='hex'", b"<![CDATA[", b"<size>")
-_YAML = (b"!!timestamp x", b"!!bool x", b"!!int ''", b"!!float x", b"!!binary x", b"!!python/object:os.x {}", b"&a ", b"*a", b"<<: ", b"? ", b"- ")
+_XML = (
+    b"<!DOCTYPE a [",
+    b"<!ENTITY b 'c'>",
+    b"&b;",
+    b"]>",
+    b"encoding='utf-7'",
+    b"encoding='hex'",
+    b"<![CDATA[",
+    b"<size>",
+)
+_YAML = (
+    b"!!timestamp x",
+    b"!!bool x",
+    b"!!int ''",
+    b"!!float x",
+    b"!!binary x",
+    b"!!python/object:os.x {}",
+    b"&a ",
+    b"*a",
+    b"<<: ",
+    b"? ",
+    b"- ",
+)
 READERS = (
-    Reader("COCO JSON", cocos, read_coco, ("*.json",), (*_JSON, b'"segmentation":', b'"counts":', b'"size":', b'"iscrowd":1')),
+    Reader(
+        "COCO JSON",
+        cocos,
+        read_coco,
+        ("*.json",),
+        (*_JSON, b'"segmentation":', b'"counts":', b'"size":', b'"iscrowd":1'),
+    ),
     Reader("COCO pictures", cocos, read_coco, ("images/*",), (), mend_pngs),
-    Reader("VOC XML", lambda: [with_xml(files) for files in sent("voc")], partial(of_masks, import_masks.import_voc), ("*.xml",), _XML),
-    Reader("VOC masks, lists and labels", lambda: sent("voc"), partial(of_masks, import_masks.import_voc), ("Seg*", "ImageSets/*", "*.txt"), (b"\\", b":"), mend_pngs),
-    Reader("CVAT folder", lambda: sent("cvat"), partial(of_masks, import_masks.import_cvat), ("*",), (b":", b"::", b"#", b"__ignore__:1,1,1::\n"), mend_pngs),
-    Reader("LabelMe JSON", labelmes, partial(read_tool, "labelme"), ("*.json",), (*_JSON, b'"shape_type": "mask"', b'"circle"', b'"rectangle"')),
-    Reader("Label Studio JSON", labelstudios, partial(read_tool, "labelstudio"), ("*.json",), (*_JSON, b"http://[", b'"rle": [', b'"points": [')),
-    Reader("YOLO text and YAML", lambda: sent("yolo"), partial(read_tool, "yolo"), ("*.txt", "*.yaml"), (*_YAML, b"nan", b"inf", b"1_0", b"0x1p3")),
-    Reader("Hugging Face Parquet", lambda: sent("huggingface"), partial(of_masks, import_masks.import_huggingface), ("*",), (b"PAR1", b"huggingface", b'"names"')),
-    Reader("WebDataset tar", webdatasets, partial(of_masks, import_masks.import_webdataset), ("*",), (b"ustar\x0000", b"ustar  \0", b"././@LongLink", b"30 mtime=1", b"\x80\xff", b"\xff" * 12), mend_tars),
-    Reader("folder with labels and index", folders, read_folder, ("*.csv", "*.txt"), (b",", b'"', b"id", b"class_id", "\u00b2".encode())),
+    Reader(
+        "VOC XML",
+        lambda: [with_xml(files) for files in sent("voc")],
+        partial(of_masks, import_masks.import_voc),
+        ("*.xml",),
+        _XML,
+    ),
+    Reader(
+        "VOC masks, lists and labels",
+        lambda: sent("voc"),
+        partial(of_masks, import_masks.import_voc),
+        ("Seg*", "ImageSets/*", "*.txt"),
+        (b"\\", b":"),
+        mend_pngs,
+    ),
+    Reader(
+        "CVAT folder",
+        lambda: sent("cvat"),
+        partial(of_masks, import_masks.import_cvat),
+        ("*",),
+        (b":", b"::", b"#", b"__ignore__:1,1,1::\n"),
+        mend_pngs,
+    ),
+    Reader(
+        "LabelMe JSON",
+        labelmes,
+        partial(read_tool, "labelme"),
+        ("*.json",),
+        (*_JSON, b'"shape_type": "mask"', b'"circle"', b'"rectangle"'),
+    ),
+    Reader(
+        "Label Studio JSON",
+        labelstudios,
+        partial(read_tool, "labelstudio"),
+        ("*.json",),
+        (*_JSON, b"http://[", b'"rle": [', b'"points": ['),
+    ),
+    Reader(
+        "YOLO text and YAML",
+        lambda: sent("yolo"),
+        partial(read_tool, "yolo"),
+        ("*.txt", "*.yaml"),
+        (*_YAML, b"nan", b"inf", b"1_0", b"0x1p3"),
+    ),
+    Reader(
+        "Hugging Face Parquet",
+        lambda: sent("huggingface"),
+        partial(of_masks, import_masks.import_huggingface),
+        ("*",),
+        (b"PAR1", b"huggingface", b'"names"'),
+    ),
+    Reader(
+        "WebDataset tar",
+        webdatasets,
+        partial(of_masks, import_masks.import_webdataset),
+        ("*",),
+        (b"ustar\x0000", b"ustar  \0", b"././@LongLink", b"30 mtime=1", b"\x80\xff", b"\xff" * 12),
+        mend_tars,
+    ),
+    Reader(
+        "folder with labels and index",
+        folders,
+        read_folder,
+        ("*.csv", "*.txt"),
+        (b",", b'"', b"id", b"class_id", "\u00b2".encode()),
+    ),
     Reader("folder pictures and masks", folders, read_folder, ("images/*", "masks/*"), (), mend_pngs),
     Reader("BigDatasetGAN's release", releases, read_release, ("*",), (b"'|O'", b"PK\x03\x04"), mend_pngs),
-)  # fmt: skip
+)

@@ -253,19 +253,76 @@ def refuse_none(read: Callable[[Place], None], place: Place) -> None:
 
 
 _JSON = (b"null", b"true", b"[]", b"{}", b"NaN", b"1e999")
-_HEADER = (b'"dtype":"F8_E4M3"', b'"BOOL"', b'"I64"', b'"F4"', b'"shape":[', b'"data_offsets":[0,', b"__metadata__", b"\x80\x02", b"PK\x03\x04")
-_PICKLE = (b"cos\nsystem\n", b"R.", b"\x8c\x02os", b"storage", b"FloatStorage", b"\x8a\x08", b"tR.", b"cpu", b"cuda:0", b"meta", b"J\xff\xff\xff\x7f", b"(" * 50, b"]" * 50)
+_HEADER = (
+    b'"dtype":"F8_E4M3"',
+    b'"BOOL"',
+    b'"I64"',
+    b'"F4"',
+    b'"shape":[',
+    b'"data_offsets":[0,',
+    b"__metadata__",
+    b"\x80\x02",
+    b"PK\x03\x04",
+)
+_PICKLE = (
+    b"cos\nsystem\n",
+    b"R.",
+    b"\x8c\x02os",
+    b"storage",
+    b"FloatStorage",
+    b"\x8a\x08",
+    b"tR.",
+    b"cpu",
+    b"cuda:0",
+    b"meta",
+    b"J\xff\xff\xff\x7f",
+    b"(" * 50,
+    b"]" * 50,
+)
 READERS = (
     Reader("safetensors", safetensors, read_safetensors, ("*",), _HEADER),
-    Reader("head card", lambda: heads("multilevel"), read_head, ("head.json",), (*_JSON, b'"taps"', b'"official"', b'"vqgan"')),
-    Reader("head weights", lambda: heads("multilevel"), read_head, ("*.safetensors",), _HEADER, partial(mend_hash, "head.json")),
+    Reader(
+        "head card",
+        lambda: heads("multilevel"),
+        read_head,
+        ("head.json",),
+        (*_JSON, b'"taps"', b'"official"', b'"vqgan"'),
+    ),
+    Reader(
+        "head weights",
+        lambda: heads("multilevel"),
+        read_head,
+        ("*.safetensors",),
+        _HEADER,
+        partial(mend_hash, "head.json"),
+    ),
     Reader("backbone card", backbones, read_backbone, ("*.json",), (*_JSON, b'"resnet50"')),
-    Reader("backbone weights", backbones, read_backbone, ("*.safetensors",), _HEADER, partial(mend_hash, "backbone.json")),
-    Reader("checkpoint of a training", trainings, read_training, ("*",), (*_HEADER, b'\\"tensor\\"', b'\\"dict\\"', b'\\"list\\"')),
+    Reader(
+        "backbone weights", backbones, read_backbone, ("*.safetensors",), _HEADER, partial(mend_hash, "backbone.json")
+    ),
+    Reader(
+        "checkpoint of a training",
+        trainings,
+        read_training,
+        ("*",),
+        (*_HEADER, b'\\"tensor\\"', b'\\"dict\\"', b'\\"list\\"'),
+    ),
     Reader("checkpoint of a head", head_trainings, read_head_training, ("*",), (*_HEADER, b'\\"samples\\"')),
     Reader("torch checkpoint", pickles, read_pickle, ("*",), _PICKLE),
-    Reader("model card, TOML", cards, read_model_card, ("*",), (b"[[files]]", b"[[sources]]", b"= 1e999", b"= [", b"1979-05-27", b'"""')),
+    Reader(
+        "model card, TOML",
+        cards,
+        read_model_card,
+        ("*",),
+        (b"[[files]]", b"[[sources]]", b"= 1e999", b"= [", b"1979-05-27", b'"""'),
+    ),
     Reader("cache of models", caches, read_cache, ("*.json",), _JSON),
-    Reader("task, TOML", tasks, read_task, ("*",), (b"each = ", b"[labels]", b"[labels.a]", b"0-99999999999", b"1979-05-27", "\u00b2".encode(), b"= {", b"= [[")),
+    Reader(
+        "task, TOML",
+        tasks,
+        read_task,
+        ("*",),
+        (b"each = ", b"[labels]", b"[labels.a]", b"0-99999999999", b"1979-05-27", "\u00b2".encode(), b"= {", b"= [["),
+    ),
     Reader("result of a benchmark", benchmarks, read_benchmark, ("*",), (*_JSON, b"'|O'", b"PK\x03\x04")),
-)  # fmt: skip
+)

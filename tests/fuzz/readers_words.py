@@ -13,7 +13,6 @@ from bdgan_cli.dataset.splits import check_split, parse_fractions
 from bdgan_cli.workflows.import_job import parse_labels
 from tests.fuzz.reader import Files, Place, Reader
 
-
 TABLE = tuple(ClassEntry(number, f"n{number:08d}", f"class {number}") for number in range(200))
 
 
@@ -52,7 +51,19 @@ def categories(text: str) -> None:
     assert set(select_categories(text, {1: "cat", 7: "big dog"})) <= {1, 7}
 
 
-_WORDS = ("\u00b2".encode(), "\u0663".encode(), b"all", b"-", b"0-99999999999", b"1" * 5000, b"#", b"=", b"@", b"\x00", b"a" * 300)
+_WORDS = (
+    "\u00b2".encode(),
+    "\u0663".encode(),
+    b"all",
+    b"-",
+    b"0-99999999999",
+    b"1" * 5000,
+    b"#",
+    b"=",
+    b"@",
+    b"\x00",
+    b"a" * 300,
+)
 _LINES = {
     "--classes": (classes, ("0-3,class 9,n00000071", "all", "151-153, CLASS 5")),
     "--splits": (fractions, ("train=0.8,val=0.1,test=0.1", "a=1", "a=.5,b=.5")),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import pytest
+import tomllib
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ from tests.fuzz.harness import Pool
 from tests.fuzz.reader import Files
 from tests.fuzz.registry import READERS
 
-FEW, MANY = 12, 2000
+FEW, MANY = 5, 2000
 Strategy = st.SearchStrategy[bytes]
 
 

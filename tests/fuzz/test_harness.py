@@ -19,7 +19,7 @@ GOOD = bytes(range(256)) + b'{"a": 12, "b": [1.5, -3]}'
     ("fault", "told"),
     [
         ("crash", "the worker died of signal SIGSEGV"),
-        ("exit", "the worker died of exit code 3"),
+        pytest.param("exit", "the worker died of exit code 3", marks=pytest.mark.slow),
         ("loop", "TooLong"),
         ("memory", "MemoryError"),
         ("much memory", "MB of memory"),
