@@ -22,7 +22,9 @@ def take(data: Mapping[str, Any], name: str, expected: type[T], where: str) -> T
         raise DataError(f"{where}: expected a field {name!r}, got only {short(sorted(data))}")
     value = data[name]
     if not isinstance(value, expected) or isinstance(value, bool):
-        raise DataError(f"{where}: expected {name!r} to be {_WORDS[expected]}, got {short(value)}")
+        raise DataError(
+            f"{where}: expected {name!r} to be {_WORDS[expected]}, got {None if value is None else short(value)}"
+        )
     return value
 
 

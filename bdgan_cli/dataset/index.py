@@ -73,7 +73,7 @@ def read_part(path: Path) -> pa.Table:
             table = file.read(columns=[name for name in INDEX_SCHEMA.names if name in present], use_threads=False)
         table.validate(full=True)  # text that is no UTF-8 would fail wherever it is looked at
         return _complete(table, path.stem)
-    except (pa.ArrowException, OSError, ValueError) as error:  # names that are no UTF-8 are ValueErrors
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # names: no UTF-8, or there twice
         hint = f"bdgan data verify {path.parent.parent}"
         raise DataError(f"{path}: expected an index part in Parquet format, got: {_first_line(error)}", hint) from error
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from bdgan_cli.errors import DataError
 
 MOST_PIXELS = 1 << 27
+_NONE = "none of PNG, JPEG, WebP, BMP and TIFF"
 _ALONE = (0x01, *range(0xD0, 0xDA))  # JPEG's marks without content
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_SHORT, _TIFF_LONG = 256, 257, 3, 4
@@ -24,7 +25,7 @@ def check_pixels(data: bytes, where: str) -> None:
     except (struct.error, IndexError):  # cut short
         size = None
     if size is None:
-        raise DataError(f"{where}: expected a picture (PNG, JPEG, WebP, BMP or TIFF), got {len(data)} bytes of none")
+        raise DataError(f"{where}: expected a picture, got {len(data)} bytes that OpenCV cannot decode: {_NONE}")
     width, height = size
     if width < 1 or height < 1 or width * height > MOST_PIXELS:
         raise DataError(f"{where}: expected a picture of 1 to {MOST_PIXELS} pixels, got one of {width}x{height}")

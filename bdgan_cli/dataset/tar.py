@@ -109,7 +109,7 @@ class Shard:
         is_inside = 0 <= start <= start + wanted <= self._size and place.size >= 0
         data = os.pread(self._descriptor, wanted, start) if is_inside else b""
         if len(data) < wanted or not is_inside:
-            what = f"expected {place.size} bytes at {place.offset}, got a shard of {self._size}: it is cut short"
+            what = f"expected {start + wanted} bytes or more, got {self._size}: the shard is cut short"
             raise self._error(name, what)
         try:
             if data.startswith(_header(name, place.size)):
@@ -144,9 +144,10 @@ def walk(path: Path) -> Iterator[tuple[str, Place]]:
                 return
             found = _parse(path, block, position)
             if not 0 <= found.size <= size - position - BLOCK:
-                raise DataError(
-                    f"{path}: expected {found.name!r} inside the archive, got {found.size} bytes at {position}"
+                what = (
+                    f"expected {found.name!r} inside the archive, got {found.size} bytes at {position}: it is cut short"
                 )
+                raise DataError(f"{path}: {what}")
             yield found.name, Place(position + BLOCK, found.size)
             position += BLOCK + found.size + -found.size % BLOCK
 

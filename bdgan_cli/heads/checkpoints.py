@@ -65,8 +65,8 @@ def read_turns(folder: Path) -> Turns | None:
     if text is None:
         return None
     try:
-        return Turns(**read_json(path, text))
-    except (ValueError, TypeError) as error:
+        return Turns(**json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: cannot read how its steps are cut up: {error}", "start again: --overwrite") from error
 
 

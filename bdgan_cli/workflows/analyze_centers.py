@@ -169,9 +169,9 @@ def _read_columns(path: Path, schema: pa.Schema) -> pa.Table:
         is_small = path.stat().st_size < _SMALL_BYTES
         with pq.ParquetFile(pa.BufferReader(path.read_bytes()) if is_small else path) as file:
             table = file.read(columns=schema.names, use_threads=False)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         table = None
-    if table is None or set(table.column_names) != set(schema.names):
+    if table is None or sorted(table.column_names) != sorted(schema.names):
         table = read_part(path)
     table = table.select(schema.names)
     return table if table.schema.equals(schema) else table.cast(schema)

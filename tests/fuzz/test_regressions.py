@@ -89,8 +89,8 @@ def test_latents_of_either_byte_order_come_in_the_machines_own() -> None:
         (png(0, 3), "got one of 0x3"),
         (b"\xff\xd8\xff\xc0\x00\x0b\x08\xff\xff\xff\xff\x01\x01\x11\x00\xff\xd9", "got one of 65535x65535"),
         (b"BM" + bytes(12) + struct.pack("<Iii", 40, 60_000, -60_000), "got one of 60000x60000"),
-        (b"P5 32000 32000 255\n", "got 19 bytes of none"),
-        (b"II*\0\xff\xff\xff\x7f", "got 8 bytes of none"),
+        (b"P5 32000 32000 255\n", "got 19 bytes that OpenCV cannot decode: none of"),
+        (b"II*\0\xff\xff\xff\x7f", "got 8 bytes that OpenCV cannot decode: none of"),
     ],
 )
 def test_pictures_that_ask_for_more_memory_than_they_could_need(data: bytes, got: str) -> None:
@@ -228,8 +228,8 @@ def test_tables_that_cannot_be_read(tmp_path: Path, rows: bytes, reason: str) ->
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("a,cat,\u00b2,,", "expected a class_id of 0 to 2147483647, got '\u00b2'"),
-        ("a,cat,9999999999,,", "expected a class_id of 0 to 2147483647, got '9999999999'"),
+        ("a,cat,\u00b2,,", "expected a class_id of digits, got '\u00b2'"),
+        ("a,cat,9999999999,,", "expected a class_id up to 2147483647, got 9999999999"),
         ("a,cat,3,,../x", "expected a split of 1 to 40 characters"),
         ("a,c\x00t,3,,", "expected text in one line, got 'c\\x00t'"),
     ],

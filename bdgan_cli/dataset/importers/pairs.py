@@ -182,8 +182,11 @@ def _read_row(
 ) -> None:
     """Add a row to the labels; one that is odd becomes a fault."""
     name, number = row["id"] or "", row["class_id"] or ""
-    if not _NUMBER.fullmatch(number) or int(number) > _MAX_CLASS_ID:
-        faults.append(Fault(where, f"expected a class_id of 0 to {_MAX_CLASS_ID}, got {short(row['class_id'])}"))
+    if not _NUMBER.fullmatch(number):
+        faults.append(Fault(where, f"expected a class_id of digits, got {short(row['class_id'])}"))
+        return
+    if int(number) > _MAX_CLASS_ID:
+        faults.append(Fault(where, f"expected a class_id up to {_MAX_CLASS_ID}, got {number}"))
         return
     entry = ClassEntry(int(number), row.get("wnid") or "", row["class_name"] or "")
     rest = {column: value for column, value in row.items() if column and column not in _COLUMNS and value}
