@@ -124,7 +124,7 @@ def info_text(**changes: Any) -> bytes:
     ("content", "reason"),
     [
         (DEEP, "expected JSON, got"),
-        (info_text(label_names=None), "expected 'label_names' to be a list, got nothing"),
+        (info_text(label_names=None), "expected 'label_names' to be a list, got None"),
         (info_text(label_names=["a"]), "expected at least 2 label names"),
         (info_text(kind="x"), "expected a kind of"),
         (info_text(plan={"a": float("nan")}), "expected finite numbers and text in Unicode"),

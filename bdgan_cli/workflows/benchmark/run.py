@@ -139,7 +139,7 @@ def read_record(job: RunJob) -> RunRecord | None:
         packed = io.BytesIO((job.folder / COUNTS_FILE).read_bytes())
         with np.load(packed, allow_pickle=False) as arrays:
             tested = {name: _tested(arrays, place) for place, name in enumerate(content["tests"])}
-        return RunRecord(content["figures"], tested)
+        return RunRecord(dict(content["figures"]), tested)
     except _DAMAGE as error:
         raise DataError(f"{path} is damaged: {error}", "remove its folder, or start again: --overwrite") from error
 
