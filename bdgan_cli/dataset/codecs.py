@@ -125,23 +125,23 @@ def check_complete(data: bytes, where: str) -> None:
         raise DataError(f"{where}: truncated WebP ({len(data)} bytes)")
 
 
-def png_chunks(data: bytes, where: str) -> Iterator[tuple[bytes, bytes]]:
+def png_chunks(data: bytes, where: str) -> Iterator[tuple[bytes, memoryview]]:
     """Yield (type, content) of each chunk of a PNG file up to its end, checksums verified.
 
     Raises:
         DataError: If the file is cut or a checksum is wrong.
     """
-    position = len(PNG_SIGNATURE)
+    position, content = len(PNG_SIGNATURE), memoryview(data)
     while position + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, position)
         end = position + 12 + length
         if end > len(data):
             break
-        body = data[position + 4 : end - 4]
-        if zlib.crc32(body) != int.from_bytes(data[end - 4 : end], "big"):
-            raise DataError(f"{where}: damaged PNG, wrong checksum in chunk {body[:4]!r}")
-        yield body[:4], body[4:]
-        if body[:4] == b"IEND":
+        kind = data[position + 4 : position + 8]
+        if zlib.crc32(content[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise DataError(f"{where}: damaged PNG, wrong checksum in chunk {kind!r}")
+        yield kind, content[position + 8 : end - 4]
+        if kind == b"IEND":
             return
         position = end
     raise DataError(f"{where}: truncated PNG, its end is missing ({len(data)} bytes)")

@@ -49,7 +49,8 @@ def _binary_votes(logits_MNHW: Tensor) -> Votes:
     each q is at least one half, so the product of 64 is far from underflow.
     """
     p = logits_MNHW.sigmoid()
-    logs = sum(part.prod(0).log_() for part in torch.maximum(p, 1 - p).split(64)) / len(p)
+    q = torch.maximum(p, 1 - p)
+    logs = sum(q[start : start + 64].prod(0).log_() for start in range(0, len(q), 64)) / len(q)
     positive = logits_MNHW.relu()
     members = positive.bool().view(torch.uint8)
     entropy = positive.addcmul_(logits_MNHW, p, value=-1).mean(0) - logs
