@@ -207,7 +207,7 @@ def _check_types(card: ModelCard) -> None:
     texts += [card.domain, card.source, *card.layouts, *card.pages]
     texts += [text for file in card.files for text in (file.name, file.sha256)]
     texts += [text for source in card.sources for text in (source.file, source.sha256, *source.urls)]
-    odd = [text for text in texts if not isinstance(text, str)]
+    odd: list[object] = [text for text in texts if not isinstance(text, str)]
     numbers = [card.resolution, *(file.size for file in card.files), *(source.size for source in card.sources)]
     odd += [number for number in numbers if not isinstance(number, int)]
     if odd:

@@ -15,7 +15,7 @@ from bdgan_cli.dataset import views
 from bdgan_cli.dataset.codecs import decode_image, decode_latent, decode_raw, encode_latent
 from bdgan_cli.dataset.importers.mask_rules import MaskRule, read_mask
 from bdgan_cli.dataset.importers.upright import read_upright
-from bdgan_cli.dataset.index import read_info, read_part
+from bdgan_cli.dataset.index import merge_index, read_info, read_part
 from bdgan_cli.dataset.palette import encode_palette_mask, palette_of, voc_colours
 from bdgan_cli.dataset.raw_pictures import open_pictures
 from bdgan_cli.dataset.reader import Dataset, open_dataset
@@ -44,6 +44,14 @@ def datasets() -> Sequence[Files]:
             pq.write_table(table, sink, compression="none", use_dictionary=False)
             plain[name] = sink.getvalue().to_pybytes()
     return [packed, plain]
+
+
+def merged_datasets() -> Sequence[Files]:
+    def write(root: Path) -> None:
+        _write(root)
+        merge_index(root)
+
+    return [written(write)]
 
 
 def _write(root: Path) -> None:
@@ -261,6 +269,7 @@ def read_workspace(place: Place) -> None:
 # Pictures of up to 2^27 pixels are read, whatever the size of their file.
 _PIXELS = 1300 << 20
 READERS = (
+    Reader("merged index (Parquet)", merged_datasets, read_dataset, ("index.parquet",), (b"PAR1", b"bdgan.parts")),
     Reader(
         "dataset.json",
         datasets,

@@ -27,7 +27,17 @@ GUESSES = "annotations.zip"
 _MASKS, _IMAGES = "SegmentationClass", "JPEGImages"
 _MOST_BYTES = 4 << 30
 # Of a broken zip, the library tells in many ways; names and numbers that cannot be are ValueErrors.
-_BROKEN_ZIP = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, OverflowError, zlib.error, struct.error)
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    IndexError,
+    OverflowError,
+    zlib.error,
+    struct.error,
+)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold: equal guesses give equal bytes
 
 
@@ -70,7 +80,10 @@ class CvatTool:
             raise MissingError(f"expected an export of CVAT at {path}, got none", "export as 'Segmentation mask 1.1'")
         with tempfile.TemporaryDirectory() as unpacked:
             _unpack(path, Path(unpacked))
-            yield from _read_folder(Path(unpacked), planned, labels, faults)
+            try:
+                yield from _read_folder(Path(unpacked), planned, labels, faults)
+            except (DataError, MissingError) as error:  # nobody knows the folder that it was unpacked into
+                raise type(error)(error.message.replace(unpacked, str(path)), error.hint) from error
 
 
 def _read_folder(
