@@ -61,6 +61,7 @@ REQUIRED_COLUMNS = ("key", "class_id", "image_format", "image_offset", "image_si
 
 # A dot would end the key for WebDataset readers; a separator would leave the folder.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,71}")
+_DEEPEST = 32
 _MAX_CLASS_ID = 2**31 - 1  # the index keeps ids as int32
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -170,11 +171,13 @@ class DatasetInfo:
         }
         try:
             info = cls(**fields, label_names=labels, format_version=version)
+            _check_depth(info.plan, f"{where}: plan")
             json.dumps(info.to_json(), ensure_ascii=False).encode()  # what is read can be written again
         except ValueError as error:
             raise DataError(f"{where}: expected finite numbers and text in Unicode, got: {error}") from error
         except DataError as error:
-            raise DataError(f"{where}: {error.message}", error.hint) from error
+            message = error.message if error.message.startswith(where) else f"{where}: {error.message}"
+            raise DataError(message, error.hint) from error
         return info
 
 
@@ -213,6 +216,20 @@ def planned_counts(info: DatasetInfo) -> dict[int, int] | None:
     if not isinstance(classes, list) or not isinstance(per_class, int):
         return None
     return {class_id: per_class for class_id in classes if isinstance(class_id, int)}
+
+
+def _check_depth(plan: Any, place: str) -> None:
+    """Refuse a plan nested so deep that it can be read here but not be written from elsewhere."""
+    level = [plan]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+        ]
+        if not level:
+            return
+    raise DataError(f"{place}: expected values nested up to {_DEEPEST} deep, got more")
 
 
 def _class_entry(value: object, where: str) -> ClassEntry:

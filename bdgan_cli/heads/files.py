@@ -23,7 +23,7 @@ from bdgan_cli.interfaces import FeatureSpec, HeadEnsemble, Tap
 from bdgan_cli.weights.files import check_shapes, file_sha256, load_weights
 
 SCHEMA_VERSION = 1
-_MOST = 1 << 20
+_MOST, _MOST_MEMBERS, _MOST_TAPS = 1 << 20, 256, 64
 HEAD_FILE = "head.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -99,6 +99,10 @@ class HeadCard:
         for size in (*sizes, self.image_size, self.labels):
             if type(size) is not int or not 0 < size <= _MOST:
                 raise ValueError(f"expected sizes of 1 to {_MOST}, got {str(size)[:40]}")
+        if len(self.members) > _MOST_MEMBERS or len(set(self.members)) < len(self.members):
+            raise ValueError(f"expected up to {_MOST_MEMBERS} members, each once, got {len(self.members)}")
+        if len(self.spec.taps) > _MOST_TAPS:
+            raise ValueError(f"expected up to {_MOST_TAPS} taps, got {len(self.spec.taps)}")
         ids = [self.seed, *self.members]
         if not all(type(number) is int and 0 <= number < 2**63 for number in ids):
             raise ValueError("expected seed and members as integers from 0")

@@ -168,7 +168,10 @@ def read_pickle(place: Place) -> None:
         if str(path) not in error.message:
             raise AssertionError(error.message) from error
         return
-    check_tensors(found.layout.convert(found.tensors))
+    try:
+        check_tensors(found.layout.convert(found.tensors))
+    except DataError as error:  # the converter of files puts the file's name before it
+        raise DataError(f"{path}: {error.message}") from error
 
 
 def cards() -> Sequence[Files]:

@@ -128,6 +128,10 @@ def info_text(**changes: Any) -> bytes:
         (info_text(label_names=["a"]), "expected at least 2 label names"),
         (info_text(kind="x"), "expected a kind of"),
         (info_text(plan={"a": float("nan")}), "expected finite numbers and text in Unicode"),
+        (
+            info_text(plan={"a": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[0]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}),
+            "nested up to 32 deep",
+        ),
         (info_text(name="\ud800"), "expected finite numbers and text in Unicode"),
         (info_text(classes=[{"id": 2**31, "wnid": "", "name": "a"}]), "expected an id of 0 to 2147483647"),
         (info_text(classes=[{"id": -1, "wnid": "", "name": "a"}]), "expected an id of 0 to 2147483647"),
