@@ -46,6 +46,7 @@ def nested(depth: int) -> Any:
 
 
 def odd_values() -> st.SearchStrategy[Any]:
+    # Lists are made anew each time: a later edit may change them in place.
     return st.one_of(
         st.none(),
         st.booleans(),
@@ -54,12 +55,12 @@ def odd_values() -> st.SearchStrategy[Any]:
         st.sampled_from(TEXTS),
         st.text(max_size=4),
         st.integers(-3, 300),
-        st.just([]),
-        st.just({}),
-        st.sampled_from((20, 400, 900)).map(nested),
-        st.just([0] * 3000),
+        st.builds(list),
+        st.builds(dict),
+        st.sampled_from((20, 200)).map(nested),
+        st.builds(lambda: [0] * 3000),
         st.lists(st.integers(-2, 40), max_size=9),
-        st.just({"a": {"b": []}}),
+        st.builds(lambda: {"a": {"b": []}}),
     )
 
 
