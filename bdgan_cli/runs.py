@@ -51,8 +51,7 @@ def newest_dataset(workspace: Path, kinds: Iterable[str], generator: str | None 
     wanted = tuple(kinds)
 
     def fits(card: dict[str, Any]) -> bool:
-        made_by = (card.get("generator") or {}).get("name")
-        return card.get("kind") in wanted and generator in (None, made_by)
+        return card.get("kind") in wanted and generator in (None, _generator_of(card))
 
     found = _newest(workspace / "datasets", _DATASET_FILE, fits)
     if found is None:
@@ -80,7 +79,7 @@ def newest_head(workspace: Path, generator: str) -> Path:
     """
 
     def fits(card: dict[str, Any]) -> bool:
-        return bool((card.get("generator") or {}).get("name") == generator)
+        return bool(_generator_of(card) == generator)
 
     found = _newest(workspace / "heads", _HEAD_FILE, fits)
     if found is None:
@@ -129,9 +128,14 @@ def _read_card(path: Path) -> dict[str, Any]:
     """Read a card, an empty one if it is broken: a broken neighbour must not stop a search."""
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return card if isinstance(card, dict) else {}
+
+
+def _generator_of(card: dict[str, Any]) -> Any:
+    made_by = card.get("generator")
+    return made_by.get("name") if isinstance(made_by, dict) else None
 
 
 def _checked(name: str) -> str:

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from bdgan_cli.errors import UsageError, near_names
 
-_RANGE = re.compile(r"(\d+)-(\d+)")
+_RANGE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 class NamedClass(Protocol):
@@ -64,22 +65,22 @@ def list_classes(parts: Iterable[str], classes: Sequence[NamedClass]) -> list[in
 
 
 def _list_part(part: str, classes: Sequence[NamedClass]) -> list[int]:
-    known = {info.id for info in classes}
+    known = sorted(info.id for info in classes)
     match = _RANGE.fullmatch(part)
     if match:
         first, last = int(match[1]), int(match[2])
         if first > last:
             raise UsageError(f"class range {part}: the first id is above the last", f"use {last}-{first}")
-        wanted = list(range(first, last + 1))
-    elif part.isdigit():
-        wanted = [int(part)]
+    elif _NUMBER.fullmatch(part):
+        first = last = int(part)
     else:
         return _list_name(part, classes)
-    unknown = [class_id for class_id in wanted if class_id not in known]
-    if unknown:
-        raise UsageError(
-            f"class {unknown[0]} does not exist: ids are {min(known)} to {max(known)}", "use --classes all"
-        )
+    # A range may name more ids than there is memory: it is compared with the ids that there are.
+    wanted = [class_id for class_id in known if first <= class_id <= last]
+    if len(wanted) != last - first + 1:
+        unknown = next(number for number in range(first, last + 1) if number not in wanted)
+        ids = f"ids are {known[0]} to {known[-1]}" if known else "there are no classes"
+        raise UsageError(f"class {unknown} does not exist: {ids}", "use --classes all")
     return wanted
 
 

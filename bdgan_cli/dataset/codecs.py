@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bdgan_cli.dataset.npy import read_npy
+from bdgan_cli.dataset.picture_size import check_pixels
 from bdgan_cli.errors import DataError
 
 IMAGE_FORMATS = ("png", "jpg", "webp")
@@ -93,12 +95,7 @@ def decode_latent(data: bytes, where: str) -> NDArray[Any]:
     Raises:
         DataError: If it is pickled, damaged, or holds NaN or infinity.
     """
-    try:
-        latent = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{where}: expected a latent as plain .npy numbers, got: {error}") from error
-    if not isinstance(latent, np.ndarray):
-        raise DataError(f"{where}: expected a latent as one .npy array, got an archive")
+    latent = read_npy(data, where)
     _check_latent(latent, where)
     return latent
 
@@ -157,6 +154,7 @@ def _encode(image_format: str, pixels: NDArray[Any], options: list[int]) -> byte
 
 
 def _decode(data: bytes, flags: int, where: str) -> NDArray[Any]:
+    check_pixels(data, where)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

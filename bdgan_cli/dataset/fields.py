@@ -19,10 +19,12 @@ def take(data: Mapping[str, Any], name: str, expected: type[T], where: str) -> T
         DataError: If the field is missing or of another type; a bool is no integer.
     """
     if name not in data:
-        raise DataError(f"{where}: expected a field {name!r}, got only {sorted(data)}")
+        raise DataError(f"{where}: expected a field {name!r}, got only {short(sorted(data))}")
     value = data[name]
     if not isinstance(value, expected) or isinstance(value, bool):
-        raise DataError(f"{where}: expected {name!r} to be {_WORDS[expected]}, got {value!r}")
+        raise DataError(
+            f"{where}: expected {name!r} to be {_WORDS[expected]}, got {None if value is None else short(value)}"
+        )
     return value
 
 
@@ -44,3 +46,12 @@ def as_object(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{where}: expected a JSON object, got {type(value).__name__}")
     return value
+
+
+def short(value: object) -> str:
+    """Return a foreign value for a message: in one line, shortened."""
+    try:
+        text = "nothing" if value is None else repr(value)
+    except RecursionError:  # what could just be read may be too deep to be written
+        return f"a {type(value).__name__} nested too deeply"
+    return text if len(text) <= 60 else f"{text[:57]}..."

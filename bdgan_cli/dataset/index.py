@@ -34,8 +34,10 @@ def read_info(root: Path) -> DatasetInfo:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MissingError(f"no dataset at {root}: expected {path}", _nearby(root)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected JSON, got: {error}") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     return DatasetInfo.from_json(content, str(path))
 
 
@@ -105,8 +107,9 @@ def read_part(path: Path) -> pa.Table:
             if missing:
                 raise DataError(f"{path}: expected the columns {', '.join(missing)}, got {', '.join(sorted(present))}")
             table = file.read(columns=[name for name in INDEX_SCHEMA.names if name in present], use_threads=False)
+        table.validate(full=True)  # text that is no UTF-8 would fail wherever it is looked at
         return _complete(table, path.stem)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:  # names: no UTF-8, or there twice
         hint = f"bdgan data verify {path.parent.parent}"
         raise DataError(f"{path}: expected an index part in Parquet format, got: {_first_line(error)}", hint) from error
 
@@ -116,9 +119,9 @@ def _read_some(path: Path, schema: pa.Schema) -> pa.Table:
     try:
         with _open_part(path) as file:
             table = file.read(columns=schema.names, use_threads=False)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, ValueError):
         table = None
-    if table is None or set(table.column_names) != set(schema.names):
+    if table is None or sorted(table.column_names) != sorted(schema.names):
         table = read_part(path)
     table = table.select(schema.names)
     return table if table.schema.equals(schema) else table.cast(schema)

@@ -45,7 +45,9 @@ def read_merged(root: Path, parts: Sequence[Path], columns: Sequence[str]) -> pa
             # One group after the other: reading all at once would hold the table twice.
             groups = [file.read_row_group(i, columns=list(columns)) for i in range(file.num_row_groups)]
         table = pa.concat_tables(groups) if groups else wanted.empty_table()
-        return table.replace_schema_metadata().cast(wanted)
+        table = table.replace_schema_metadata().cast(wanted)
+        table.validate(full=True)
+        return None if any(column.null_count for column in table.columns) else table
     except (pa.ArrowException, OSError, ValueError, KeyError):
         return None
 

@@ -224,7 +224,7 @@ def read_members(shard: Shard, row: dict[str, Any], members: Collection[str]) ->
 def _decode_meta(data: bytes, where: str) -> dict[str, Any]:
     try:
         meta = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: expected JSON, got: {error}") from error
     if not isinstance(meta, dict):
         raise DataError(f"{where}: expected a JSON object, got {type(meta).__name__}")

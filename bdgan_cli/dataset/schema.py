@@ -61,6 +61,8 @@ REQUIRED_COLUMNS = ("key", "class_id", "image_format", "image_offset", "image_si
 
 # A dot would end the key for WebDataset readers; a separator would leave the folder.
 _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,71}")
+_DEEPEST = 32
+_MAX_CLASS_ID = 2**31 - 1  # the index keeps ids as int32
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -153,22 +155,30 @@ class DatasetInfo:
             )
         if version < 1:
             raise DataError(f"{where}: expected a format_version of at least 1, got {version}")
-        labels = tuple(data.get("label_names", ("background", "object")))
+        labels = tuple(take(data, "label_names", list, where) if "label_names" in data else ("background", "object"))
         if not all(isinstance(label, str) for label in labels):
             raise DataError(f"{where}: expected 'label_names' to be strings, got {list(labels)}")
-        return cls(
-            name=take(data, "name", str, where),
-            kind=take(data, "kind", str, where),
-            classes=tuple(_class_entry(item, where) for item in take(data, "classes", list, where)),
-            image_size=take_optional(data, "image_size", int, where),
-            generator=_model_ref(data, "generator", where),
-            head=_model_ref(data, "head", where),
-            plan=take(data, "plan", dict, where),
-            licence=take(data, "licence", str, where),
-            provenance=take(data, "provenance", str, where),
-            label_names=labels,
-            format_version=version,
-        )
+        fields: dict[str, Any] = {
+            "name": take(data, "name", str, where),
+            "kind": take(data, "kind", str, where),
+            "classes": tuple(_class_entry(item, where) for item in take(data, "classes", list, where)),
+            "image_size": take_optional(data, "image_size", int, where),
+            "generator": _model_ref(data, "generator", where),
+            "head": _model_ref(data, "head", where),
+            "plan": take(data, "plan", dict, where),
+            "licence": take(data, "licence", str, where),
+            "provenance": take(data, "provenance", str, where),
+        }
+        try:
+            info = cls(**fields, label_names=labels, format_version=version)
+            _check_depth(info.plan, f"{where}: plan")
+            json.dumps(info.to_json(), ensure_ascii=False).encode()  # what is read can be written again
+        except ValueError as error:
+            raise DataError(f"{where}: expected finite numbers and text in Unicode, got: {error}") from error
+        except DataError as error:
+            message = error.message if error.message.startswith(where) else f"{where}: {error.message}"
+            raise DataError(message, error.hint) from error
+        return info
 
 
 def make_key(class_token: str, seed: int, index: int) -> str:
@@ -208,10 +218,27 @@ def planned_counts(info: DatasetInfo) -> dict[int, int] | None:
     return {class_id: per_class for class_id in classes if isinstance(class_id, int)}
 
 
+def _check_depth(plan: Any, place: str) -> None:
+    """Refuse a plan nested so deep that it can be read here but not be written from elsewhere."""
+    level = [plan]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())
+        ]
+        if not level:
+            return
+    raise DataError(f"{place}: expected values nested up to {_DEEPEST} deep, got more")
+
+
 def _class_entry(value: object, where: str) -> ClassEntry:
     place = f"{where}: classes"
     item = as_object(value, place)
-    return ClassEntry(take(item, "id", int, place), take(item, "wnid", str, place), take(item, "name", str, place))
+    number = take(item, "id", int, place)
+    if not 0 <= number <= _MAX_CLASS_ID:
+        raise DataError(f"{place}: expected an id of 0 to {_MAX_CLASS_ID}, got {number}")
+    return ClassEntry(number, take(item, "wnid", str, place), take(item, "name", str, place))
 
 
 def _model_ref(data: Mapping[str, Any], name: str, where: str) -> ModelRef | None:

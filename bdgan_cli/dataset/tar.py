@@ -83,6 +83,7 @@ class Shard:
             self._descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise DataError(f"expected the shard {path}, got: {error.strerror}", _verify_hint(path)) from error
+        self._size = os.fstat(self._descriptor).st_size
 
     def __enter__(self) -> Shard:
         return self
@@ -104,16 +105,18 @@ class Shard:
         """
         wanted = BLOCK + place.size
         start = place.offset - BLOCK
-        data = os.pread(self._descriptor, wanted, start) if start >= 0 else b""
-        if len(data) < wanted:
-            size = os.fstat(self._descriptor).st_size
-            raise self._error(name, f"expected {start + wanted} bytes or more, got {size}: the shard is cut short")
-        if data.startswith(_header(name, place.size)):
-            return data[BLOCK:]
-        # Other tools write other owners and times.
+        # An index may name any number, and memory is taken for as many bytes as are asked for.
+        is_inside = 0 <= start <= start + wanted <= self._size and place.size >= 0
+        data = os.pread(self._descriptor, wanted, start) if is_inside else b""
+        if len(data) < wanted or not is_inside:
+            what = f"expected {start + wanted} bytes or more, got {self._size}: the shard is cut short"
+            raise self._error(name, what)
         try:
+            if data.startswith(_header(name, place.size)):
+                return data[BLOCK:]
+            # Other tools write other owners and times.
             found = tarfile.TarInfo.frombuf(data[:BLOCK], "utf-8", "strict")
-        except tarfile.HeaderError as error:
+        except (tarfile.HeaderError, ValueError) as error:  # a name that is no text is a ValueError
             raise self._error(name, f"expected a tar header at byte {start}, got: {error}") from error
         if (found.name, found.size) != (name, place.size) or not found.isreg():
             raise self._error(name, f"expected {place.size} bytes at {start}, got {found.name} of {found.size} bytes")
@@ -140,6 +143,11 @@ def walk(path: Path) -> Iterator[tuple[str, Place]]:
             if not any(block):
                 return
             found = _parse(path, block, position)
+            if not 0 <= found.size <= size - position - BLOCK:
+                what = (
+                    f"expected {found.name!r} inside the archive, got {found.size} bytes at {position}: it is cut short"
+                )
+                raise DataError(f"{path}: {what}")
             yield found.name, Place(position + BLOCK, found.size)
             position += BLOCK + found.size + -found.size % BLOCK
 

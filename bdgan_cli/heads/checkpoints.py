@@ -13,7 +13,7 @@ from torch import Tensor
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.heads.files import HEAD_FILE, write_tensors
 from bdgan_cli.heads.turns import Turns
-from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_metadata
+from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_json, read_metadata
 from bdgan_cli.weights.files import read_tensors
 
 _IDENTITY, _TURNS = "identity", "turns"
@@ -50,7 +50,7 @@ def read_checkpoint(folder: Path, identity: Mapping[str, Any]) -> dict[str, Tens
     text = read_metadata(path).get(_IDENTITY)
     if text is None:
         raise DataError(f"{path} does not say what it was trained on", "start again: --overwrite")
-    check_same(path, json.loads(text), identity)
+    check_same(path, read_json(path, text), identity)
     return tensors
 
 
@@ -66,7 +66,7 @@ def read_turns(folder: Path) -> Turns | None:
         return None
     try:
         return Turns(**json.loads(text))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: cannot read how its steps are cut up: {error}", "start again: --overwrite") from error
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,9 +20,10 @@ from bdgan_cli.atomic import write_atomically
 from bdgan_cli.errors import DataError, MissingError, UsageError
 from bdgan_cli.heads.registry import ARCHITECTURES, build_ensemble
 from bdgan_cli.interfaces import FeatureSpec, HeadEnsemble, Tap
-from bdgan_cli.weights.files import file_sha256, load_weights
+from bdgan_cli.weights.files import check_shapes, file_sha256, load_weights
 
 SCHEMA_VERSION = 1
+_MOST, _MOST_MEMBERS, _MOST_TAPS = 1 << 20, 256, 64
 HEAD_FILE = "head.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -86,7 +88,30 @@ class HeadCard:
         fields["spec"] = FeatureSpec(taps, int(spec["condition_dim"]))
         fields["members"] = tuple(int(member) for member in fields["members"])
         fields["label_names"] = tuple(str(name) for name in fields.get("label_names", ()))
-        return cls(generator=str(made_by["name"]), generator_sha256=str(made_by["sha256"]), **fields)
+        card = cls(generator=str(made_by["name"]), generator_sha256=str(made_by["sha256"]), **fields)
+        card._check()
+        return card
+
+    def _check(self) -> None:
+        """Refuse what no ensemble can have, before memory is taken for it."""
+        sides = [side for tap in self.spec.taps for side in tap[1:]]
+        sizes = [*sides, len(self.members), len(self.spec.taps), 1 + self.spec.condition_dim]
+        for size in (*sizes, self.image_size, self.labels):
+            if type(size) is not int or not 0 < size <= _MOST:
+                raise ValueError(f"expected sizes of 1 to {_MOST}, got {str(size)[:40]}")
+        if len(self.members) > _MOST_MEMBERS or len(set(self.members)) < len(self.members):
+            raise ValueError(f"expected up to {_MOST_MEMBERS} members, each once, got {len(self.members)}")
+        if len(self.spec.taps) > _MOST_TAPS:
+            raise ValueError(f"expected up to {_MOST_TAPS} taps, got {len(self.spec.taps)}")
+        ids = [self.seed, *self.members]
+        if not all(type(number) is int and 0 <= number < 2**63 for number in ids):
+            raise ValueError("expected seed and members as integers from 0")
+        if not all(isinstance(text, str) for text in (self.name, self.arch, self.weights_sha256)):
+            raise TypeError("expected name, arch and weights_sha256 as text")
+        if not isinstance(self.training, dict) or not isinstance(self.figures, dict):
+            raise TypeError("expected training and figures as objects")
+        if self.label_names and len(self.label_names) != max(2, self.labels):
+            raise ValueError(f"expected names of {max(2, self.labels)} mask values, got {len(self.label_names)}")
 
 
 @dataclass(frozen=True)
@@ -136,7 +161,7 @@ def read_card(folder: Path) -> HeadCard:
         version = content["schema_version"]
         if version == SCHEMA_VERSION:
             return HeadCard.from_json(content)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"{path} is no head card: {error}", _RETRAIN) from error
     raise DataError(f"{path}: expected schema_version {SCHEMA_VERSION}, got {version}", "pip install --upgrade bdgan")
 
@@ -162,8 +187,9 @@ def load_head(folder: Path, generator: str, generator_sha256: str, device: torch
         raise DataError(f"{weights} is missing", _RETRAIN)
     if card.arch not in ARCHITECTURES:
         raise DataError(f"{folder / HEAD_FILE}: unknown architecture {card.arch!r}", "pip install --upgrade bdgan")
-    ensemble: Any = card.build()
     try:
+        check_shapes(_outline(folder, card), weights)
+        ensemble: Any = card.build()
         load_weights(ensemble, weights)
     except DataError as error:
         raise DataError(error.message, _RETRAIN) from error
@@ -171,6 +197,17 @@ def load_head(folder: Path, generator: str, generator_sha256: str, device: torch
     if digest != card.weights_sha256:
         raise DataError(f"{weights}: sha256 {digest[:12]}..., {HEAD_FILE} says {card.weights_sha256[:12]}...", _RETRAIN)
     return LoadedHead(card.name, digest, ensemble.to(device).for_inference(), card)
+
+
+def _outline(folder: Path, card: HeadCard) -> nn.Module:
+    """Build an ensemble without its numbers: a card can ask for more of them than there is memory."""
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # there is nothing to fill with initial weights
+            return card.build()
+    except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise DataError(f"{folder / HEAD_FILE}: expected sizes that fit together, got: {reason}") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

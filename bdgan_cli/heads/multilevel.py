@@ -41,6 +41,8 @@ class MultilevelHeads(nn.Module):
         self, spec: FeatureSpec, image_size: int, labels: int, members: int, *, width: int = WIDTH, cell: int = CELL
     ) -> None:
         super().__init__()
+        if image_size % cell:
+            raise ValueError(f"expected an image size of whole cells of {cell} pixels, got {image_size}")
         self.members, self.labels, self._cell = members, labels, cell
         self._size = image_size // cell
         self._levels = _levels(spec, self._size)

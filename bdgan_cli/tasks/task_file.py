@@ -36,12 +36,13 @@ def parse_task(text: str, name: str, where: str) -> Task:
     """
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # too many digits or brackets are no error of TOML's own
         raise DataError(f"{where}: expected TOML: {error}", HINT) from error
     try:
         return _task(data, name, where)
     except DataError as error:
-        raise DataError(error.message, error.hint or HINT) from error
+        message = error.message if error.message.startswith(where) else f"{where}: {error.message}"
+        raise DataError(message, error.hint or HINT) from error
 
 
 def _task(data: dict[str, Any], name: str, where: str) -> Task:

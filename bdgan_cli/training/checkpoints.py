@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -21,6 +21,7 @@ from bdgan_cli.weights.files import read_tensors
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 _IDENTITY, _STATE = "identity", "state"
+_AGAIN = "start again: --overwrite"
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
@@ -51,17 +52,40 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     tensors = read_tensors(path)
     told = read_metadata(path)
     if not {_IDENTITY, _STATE} <= told.keys():
-        raise DataError(f"{path} does not say what was trained", "start again: --overwrite")
-    check_same(path, json.loads(told[_IDENTITY]), json.loads(json.dumps(identity)))
-    state = _filled(json.loads(told[_STATE]), tensors)
-    assert isinstance(state, dict)
+        raise DataError(f"{path} does not say what was trained", _AGAIN)
+    check_same(path, read_json(path, told[_IDENTITY]), json.loads(json.dumps(identity)))
+    try:
+        state = _filled(read_json(path, told[_STATE]), tensors)
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: expected the outline of a state, got another: {error}", _AGAIN) from error
+    if not isinstance(state, dict):
+        raise DataError(f"{path}: expected a state by names, got a {type(state).__name__}", _AGAIN)
     return state
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Return the words that a safetensors file carries."""
-    with safe_open(path, "pt") as stream:
-        return dict(stream.metadata() or {})
+    """Return the words that a safetensors file carries.
+
+    Raises:
+        DataError: If it is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as stream:
+            return dict(stream.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{path} is no readable safetensors file: {error}", _AGAIN) from error
+
+
+def read_json(path: Path, text: str) -> Any:
+    """Parse JSON that a safetensors file carries among its words.
+
+    Raises:
+        DataError: If it is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: expected JSON in its metadata, got: {error}", _AGAIN) from error
 
 
 def check_same(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -137,7 +137,9 @@ def read_backbone(folder: Path) -> BackboneCard:
         card = BackboneCard(**content) if version == SCHEMA_VERSION else None
         if card is not None:
             find_architecture(card.arch)
-    except (ValueError, KeyError, TypeError, AttributeError, BdganError) as error:
+            if not isinstance(card.weights_sha256, str):
+                raise TypeError(f"expected weights_sha256 as text, got {type(card.weights_sha256).__name__}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BdganError) as error:
         raise DataError(f"{path} is no backbone card: {error}", _AGAIN) from error
     if card is None:
         raise DataError(

@@ -194,11 +194,24 @@ def read_card(path: Path) -> ModelCard:
         fields["sources"] = tuple(_source(**entry) for entry in fields.get("sources", []))
         fields.update({key: tuple(fields.get(key, ())) for key in ("layouts", "pages")})
         card = ModelCard(**fields)
-    except (ValueError, TypeError) as error:
+        _check_types(card)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"model card {path.name} is not valid: {error}") from error
     if card.kind not in KINDS:
         raise DataError(f"model card {path.name}: kind {card.kind!r}, expected one of {', '.join(KINDS)}")
     return card
+
+
+def _check_types(card: ModelCard) -> None:
+    texts = [card.name, card.kind, card.family, card.builder, card.summary, card.origin, card.licence, card.terms]
+    texts += [card.domain, card.source, *card.layouts, *card.pages]
+    texts += [text for file in card.files for text in (file.name, file.sha256)]
+    texts += [text for source in card.sources for text in (source.file, source.sha256, *source.urls)]
+    odd: list[object] = [text for text in texts if not isinstance(text, str)]
+    numbers = [card.resolution, *(file.size for file in card.files), *(source.size for source in card.sources)]
+    odd += [number for number in numbers if not isinstance(number, int)]
+    if odd:
+        raise TypeError(f"expected text in text fields and integers in sizes, got {odd[0]!r}")
 
 
 def _source(file: str, urls: list[str], sha256: str = "", size: int = 0) -> Source:

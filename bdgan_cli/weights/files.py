@@ -116,6 +116,23 @@ def load_weights(module: nn.Module, path: Path, *, as_stored: bool = False) -> N
     Raises:
         DataError: If a key is missing, left over or of another shape.
     """
+    tensors = check_shapes(module, path)
+    if as_stored:
+        module.load_state_dict(tensors, strict=False, assign=True)
+    else:
+        module.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=False)
+
+
+def check_shapes(module: nn.Module, path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file and check that every key and shape is as a module expects.
+
+    Args:
+        module: What the weights are for; it may lie on torch's ``meta`` device.
+        path: The file.
+
+    Raises:
+        DataError: If a key is missing, left over or of another shape.
+    """
     tensors = read_tensors(path)
     # Counters of batch norm say nothing about the function and are not stored.
     expected = {k: v for k, v in module.state_dict().items() if not k.endswith("num_batches_tracked")}
@@ -125,7 +142,4 @@ def load_weights(module: nn.Module, path: Path, *, as_stored: bool = False) -> N
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:
             raise DataError(f"{path}: {key} has shape {tuple(tensor.shape)}, expected {tuple(expected[key].shape)}")
-    if as_stored:
-        module.load_state_dict(tensors, strict=False, assign=True)
-    else:
-        module.load_state_dict({key: tensor.float() for key, tensor in tensors.items()}, strict=False)
+    return tensors

@@ -74,10 +74,14 @@ def read_record(name: str) -> InstalledRecord | None:
         version = fields.pop("format_version")
         if version != FORMAT_VERSION:
             raise ValueError(f"format version {version}, expected {FORMAT_VERSION}")
-        return InstalledRecord(**fields)
+        record = InstalledRecord(**fields)
+        texts = (record.sha256, record.layout, record.came_from, record.came_from_sha256)
+        if not all(isinstance(text, str) for text in texts) or {type(record.size), type(record.mtime_ns)} != {int}:
+            raise TypeError("expected size and time as integers, and the rest as text")
+        return record
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} is no valid record of an installed model: {error}",
             f"delete {path.parent} and install {name} again: bdgan models pull {name}",

@@ -33,6 +33,6 @@ def _shown() -> dict[str, str]:
     """Read what was shown; a damaged file counts as nothing, so that terms are rather shown twice than never."""
     try:
         shown = json.loads((cache_folder() / _FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return shown if isinstance(shown, dict) else {}

@@ -38,7 +38,7 @@ class Partial:
         """What was noted at the start; nothing if the notes are missing or damaged."""
         try:
             notes = json.loads(self.notes_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return notes if isinstance(notes, dict) else {}
 

@@ -130,7 +130,7 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, struct.error, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, EOFError) as error:
         raise DataError(
             f"{path} is cut short ({path.stat().st_size} bytes, no directory at its end): {EXPECTED}", _NEXT
         ) from error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +26,18 @@ from bdgan_cli.errors import DataError, MissingError
 GUESSES = "annotations.zip"
 _MASKS, _IMAGES = "SegmentationClass", "JPEGImages"
 _MOST_BYTES = 4 << 30
+# Of a broken zip, the library tells in many ways; names and numbers that cannot be are ValueErrors.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    IndexError,
+    OverflowError,
+    zlib.error,
+    struct.error,
+)
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold: equal guesses give equal bytes
 
 
@@ -66,7 +80,10 @@ class CvatTool:
             raise MissingError(f"expected an export of CVAT at {path}, got none", "export as 'Segmentation mask 1.1'")
         with tempfile.TemporaryDirectory() as unpacked:
             _unpack(path, Path(unpacked))
-            yield from _read_folder(Path(unpacked), planned, labels, faults)
+            try:
+                yield from _read_folder(Path(unpacked), planned, labels, faults)
+            except (DataError, MissingError) as error:  # nobody knows the folder that it was unpacked into
+                raise type(error)(error.message.replace(unpacked, str(path)), error.hint) from error
 
 
 def _read_folder(
@@ -112,5 +129,5 @@ def _unpack(path: Path, folder: Path) -> None:
             for member in members:
                 check_inside(member.filename, str(path))
                 archive.extract(member, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except _BROKEN_ZIP as error:
         raise DataError(f"{path}: expected a zip, got: {error}") from error

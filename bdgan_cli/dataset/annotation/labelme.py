@@ -8,6 +8,7 @@ from pathlib import Path
 from bdgan_cli.dataset.annotation.tool import Pick, Returned, SizeHW, fault, paint
 from bdgan_cli.dataset.importers.json_file import load_json
 from bdgan_cli.dataset.importers.labelme import MOST_BYTES
+from bdgan_cli.dataset.importers.names import is_file
 from bdgan_cli.dataset.importers.pairs import Fault
 from bdgan_cli.dataset.importers.regions import inside
 from bdgan_cli.dataset.interchange.labelme import BACKGROUND, IGNORE, embedded_picture, format_labelme, parse_labelme
@@ -60,7 +61,7 @@ class LabelmeTool:
             raise DataError(f"{name}: expected 'imagePath' to be that of {key}, got {parsed.image_path!r}")
         inside(result, picture)
         data = embedded_picture(content, name)
-        if data is None and parsed.image_path and picture.is_file():
+        if data is None and parsed.image_path and is_file(picture):
             data = picture.read_bytes()
         mask, odd = paint(parsed.shapes, labels, size_hw)
         if errors or odd:

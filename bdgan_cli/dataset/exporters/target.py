@@ -1,7 +1,7 @@
 """The folder of an export: what is in it, which parts are finished, and what may be replaced.
 
     OUT/bdgan-export.json       what it is made of, and whether it is finished; written first and last
-    OUT/.bdgan-export/*.jsonl   one file per finished part: a line per sample; gone when the export is finished
+    OUT/.bdgan-export/*.jsonl   one file per finished part: a line per sample, and their hash; gone at the end
 
 A part's file appears after the files of its samples. So an export that was killed goes on with the first part that has
 no file, and does again what that part had begun.
@@ -9,6 +9,7 @@ no file, and does again what that part had begun.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from bdgan_cli.errors import DataError, UsageError
 
 MANIFEST = "bdgan-export.json"
 PARTS = ".bdgan-export"
+_HASH_BYTES = 65  # of the last line of a part's file
 _HINT = "use --overwrite, or another folder for the new export"
 
 
@@ -65,8 +67,12 @@ class Target:
         return False
 
     def finished(self, stem: str) -> list[Record] | None:
-        """Return the lines of a finished part; None if it is not finished, or one of its files is gone or cut."""
-        if not self._part(stem).is_file():
+        """Return the lines of a finished part; None if it is not finished or damaged, or a file is gone or cut."""
+        path = self._part(stem)
+        if not path.is_file():
+            return None
+        data = path.read_bytes()
+        if hashlib.sha256(data[:-_HASH_BYTES]).hexdigest().encode() != data[-_HASH_BYTES:].strip():
             return None
         lines = list(self.lines(stem))
         whole = all(self._size(path) == size for line in lines for path, size in line["files"].items())
@@ -76,7 +82,8 @@ class Target:
         """Yield the lines of a finished part, each with ``files``, ``record``, ``agreement`` and ``ignored_px``."""
         with self._part(stem).open(encoding="utf-8") as file:
             for line in file:
-                yield json.loads(line)
+                if line.startswith("{"):  # the last one is their hash
+                    yield json.loads(line)
 
     def write_files(self, converted: Converted) -> Record:
         """Write the files of a sample, and return the line that stands for it.
@@ -101,8 +108,12 @@ class Target:
         """
         path = self._part(stem)
         with atomic.refusals_explained(path), atomic.temporary_file(path) as (temporary, file):
+            digest = hashlib.sha256()
             for line in lines:
-                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+                data = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+                digest.update(data)
+                file.write(data)
+            file.write(digest.hexdigest().encode() + b"\n")
             atomic.seal(file)
             atomic.put_in_place(temporary, path)
 

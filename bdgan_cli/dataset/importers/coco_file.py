@@ -16,9 +16,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bdgan_cli.dataset.fields import take, take_optional
+from bdgan_cli.dataset.fields import short, take, take_optional
 from bdgan_cli.dataset.importers.coco_json import parse_coco
-from bdgan_cli.dataset.importers.json_file import short
 from bdgan_cli.dataset.importers.pairs import Fault
 from bdgan_cli.errors import DataError
 

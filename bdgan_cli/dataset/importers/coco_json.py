@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bdgan_cli.dataset.importers.json_file import load_json, short
+from bdgan_cli.dataset.fields import short
+from bdgan_cli.dataset.importers.json_file import load_json
 from bdgan_cli.errors import DataError, MissingError
 
 PARTS = ("images", "annotations", "categories")

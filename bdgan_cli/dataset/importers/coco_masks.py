@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bdgan_cli.dataset.fields import short
 from bdgan_cli.dataset.importers.coco_file import ANY_CATEGORY, CocoAnnotation
 from bdgan_cli.dataset.importers.coco_rle import BoolMask, decode_rle, fill_polygons
-from bdgan_cli.dataset.importers.json_file import short
 from bdgan_cli.dataset.schema import IGNORE_LABEL
 from bdgan_cli.errors import DataError
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bdgan_cli.dataset.importers.json_file import short
+from bdgan_cli.dataset.fields import short
 from bdgan_cli.errors import DataError
 
 BoolMask = NDArray[np.bool_]

@@ -12,6 +12,7 @@ from typing import Any
 from bdgan_cli.dataset.importers.coco_file import ANY_CATEGORY, CocoAnnotation, CocoFile, CocoPicture
 from bdgan_cli.dataset.importers.coco_masks import MaskRule, Plan, Roles, find_roles, plan_samples
 from bdgan_cli.dataset.importers.coco_result import CocoCounts
+from bdgan_cli.dataset.importers.names import is_file
 from bdgan_cli.dataset.importers.pairs import Fault
 from bdgan_cli.dataset.importers.upright import UprightPicture, read_upright
 from bdgan_cli.dataset.schema import ClassEntry, safe_key
@@ -113,7 +114,7 @@ class CocoSource:
 
     def _fetch(self, picture: CocoPicture) -> bytes:
         path = self.images / picture.file_name
-        if not path.is_file():
+        if not is_file(path):
             raise DataError(f"{picture.file_name}: no such picture in {self.images}")
         try:
             return path.read_bytes()

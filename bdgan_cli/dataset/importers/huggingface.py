@@ -27,6 +27,7 @@ from bdgan_cli.dataset.schema import ClassEntry, safe_key
 from bdgan_cli.errors import DataError, MissingError, near_names
 
 LABELS_FILE = "id2label.json"
+_MAX_CLASS_ID = 2**31 - 1
 _SPLIT = re.compile(r"(?P<split>.+?)-\d+-of-\d+")
 
 
@@ -197,7 +198,7 @@ def _split_name(split: str) -> str:
 
 
 def _entry(value: Any, classes: list[str] | None) -> ClassEntry | None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_CLASS_ID:
         return None
     name = classes[value] if classes is not None and value < len(classes) else str(value)
     return ClassEntry(value, "", name)

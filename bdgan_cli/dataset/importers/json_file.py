@@ -36,9 +36,3 @@ def load_json(
         raise DataError(f"{where}: expected JSON, got: {error}") from error
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror}") from error
-
-
-def short(value: Any) -> str:
-    """Return a foreign value for a message: in one line, shortened."""
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bdgan_cli.dataset.exporters.target import MANIFEST
+from bdgan_cli.dataset.fields import short
 from bdgan_cli.dataset.importers.coco_file import CocoFile, CocoPicture
-from bdgan_cli.dataset.importers.json_file import load_json, short
+from bdgan_cli.dataset.importers.json_file import load_json
 from bdgan_cli.dataset.importers.regions import Collector, inside
 from bdgan_cli.dataset.interchange.labelme import embedded_picture, parse_labelme
 from bdgan_cli.errors import DataError, MissingError

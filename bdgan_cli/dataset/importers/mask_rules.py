@@ -105,6 +105,8 @@ def _read_values(data: bytes, where: str, by_colour: bool) -> tuple[NDArray[Any]
     if by_colour and depth <= 8:
         return _colours(decode_image(data, where)[..., ::-1]), "colour"
     if colour_type == PALETTE:
+        if depth not in (1, 2, 4, 8):  # of a grey picture, which it is decoded as, 16 would be right
+            raise DataError(f"{where}: expected a palette mask of 1, 2, 4 or 8 bits, got {depth}")
         levels = (1 << depth) - 1
         return decode_raw(indices_as_grey(data, where), where) // (255 // levels), "palette"
     pixels = decode_raw(data, where)

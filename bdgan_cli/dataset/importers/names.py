@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from bdgan_cli.dataset.importers.pairs import Fault
 from bdgan_cli.dataset.schema import safe_key
@@ -24,6 +24,14 @@ def check_inside(name: str, where: str) -> str:
     if is_odd or not name.isprintable():
         raise DataError(f"{where}: expected a file name inside the folder, got {name[:100]!r}")
     return name
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a file that a source names is there; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def keys_of(names: Iterable[str], faults: list[Fault]) -> dict[str, str]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from bdgan_cli.dataset.fields import short
 from bdgan_cli.dataset.schema import ClassEntry, safe_key
+from bdgan_cli.dataset.splits import check_split
 from bdgan_cli.errors import DataError, MissingError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_MAX_CLASS_ID = 2**31 - 1
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _COLUMNS = ("id", "class_name", "class_id", "wnid", "split")
 
 
@@ -154,28 +159,52 @@ def _labels_of(place: tuple[str, str], labels: Mapping[str, _Labels] | None) -> 
 def _read_labels(path: Path, faults: list[Fault]) -> dict[str, _Labels]:
     labels: dict[str, _Labels] = {}
     entries: dict[int, ClassEntry] = {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in _COLUMNS[:3] if name not in (reader.fieldnames or ())]
-        if missing:
-            got = ", ".join(reader.fieldnames or ()) or "nothing"
-            raise DataError(f"{path}: expected the columns {', '.join(_COLUMNS[:3])}, got {got}")
-        for row in reader:
-            where = f"index.csv:{reader.line_num}"
-            name = row["id"] or ""
-            if not (row["class_id"] or "").isdigit():
-                faults.append(Fault(where, f"expected a class_id of digits, got {row['class_id']!r}"))
-                continue
-            entry = ClassEntry(int(row["class_id"]), row.get("wnid") or "", row["class_name"] or "")
-            if entries.setdefault(entry.id, entry) != entry:
-                first = entries[entry.id].name
-                faults.append(Fault(where, f"expected class {entry.id} to be {first!r} as before, got {entry.name!r}"))
-            elif name in labels:
-                faults.append(Fault(where, f"expected each id once, got {name!r} again"))
-            else:
-                rest = {column: value for column, value in row.items() if column and column not in _COLUMNS and value}
-                labels[name] = _Labels(entry, row.get("split") or "", rest)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _COLUMNS[:3] if name not in (reader.fieldnames or ())]
+            if missing:
+                got = ", ".join(reader.fieldnames or ()) or "nothing"
+                raise DataError(f"{path}: expected the columns {', '.join(_COLUMNS[:3])}, got {got}")
+            for row in reader:
+                _read_row(row, f"index.csv:{reader.line_num}", labels, entries, faults)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: expected a table with commas in UTF-8, got: {error}") from error
     return labels
+
+
+def _read_row(
+    row: dict[str, Any],
+    where: str,
+    labels: dict[str, _Labels],
+    entries: dict[int, ClassEntry],
+    faults: list[Fault],
+) -> None:
+    """Add a row to the labels; one that is odd becomes a fault."""
+    name, number = row["id"] or "", row["class_id"] or ""
+    if not _NUMBER.fullmatch(number):
+        faults.append(Fault(where, f"expected a class_id of digits, got {short(row['class_id'])}"))
+        return
+    if int(number) > _MAX_CLASS_ID:
+        faults.append(Fault(where, f"expected a class_id up to {_MAX_CLASS_ID}, got {number}"))
+        return
+    entry = ClassEntry(int(number), row.get("wnid") or "", row["class_name"] or "")
+    rest = {column: value for column, value in row.items() if column and column not in _COLUMNS and value}
+    odd = [text for text in (entry.wnid, entry.name, *rest, *rest.values()) if not text.isprintable()]
+    if odd:
+        faults.append(Fault(where, f"expected text in one line, got {short(odd[0])}"))
+    elif entries.setdefault(entry.id, entry) != entry:
+        first = entries[entry.id].name
+        faults.append(Fault(where, f"expected class {entry.id} to be {first!r} as before, got {entry.name!r}"))
+    elif name in labels:
+        faults.append(Fault(where, f"expected each id once, got {name!r} again"))
+    else:
+        try:
+            split = check_split(row.get("split") or "", where)
+        except DataError as error:
+            faults.append(Fault(where, error.message.removeprefix(f"{where}: ")))
+            return
+        labels[name] = _Labels(entry, split, rest)
 
 
 def _relative(source: Path, path: Path) -> str:

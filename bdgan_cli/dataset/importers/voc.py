@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bdgan_cli.dataset.importers.intake import BACKGROUND, Content, Found, main_class
 from bdgan_cli.dataset.importers.mask_rules import MaskRule, colour_value, read_mask
-from bdgan_cli.dataset.importers.names import check_inside, keys_of
+from bdgan_cli.dataset.importers.names import check_inside, is_file, keys_of
 from bdgan_cli.dataset.importers.pairs import IMAGE_SUFFIXES, Fault
 from bdgan_cli.dataset.importers.upright import read_upright
 from bdgan_cli.dataset.importers.voc_xml import read_boxes
@@ -112,11 +112,11 @@ def find_samples(source: VocSource) -> tuple[list[Found], list[Fault]]:
     keys = keys_of(sorted(splits), faults)
     found = []
     for stem, key in keys.items():
-        image = next((path for path in _candidates(source.images, stem) if path.is_file()), None)
+        image = next((path for path in _candidates(source.images, stem) if is_file(path)), None)
         mask = source.root / _MASKS / f"{stem}.png"
         if image is None:
             faults.append(Fault(f"{source.images.name}/{stem}", f"no picture: expected {', '.join(IMAGE_SUFFIXES)}"))
-        elif not mask.is_file():
+        elif not is_file(mask):
             faults.append(Fault(f"{_MASKS}/{stem}.png", "no mask, but a list names it"))
         else:
             files = (f"{source.images.name}/{image.relative_to(source.images).as_posix()}", f"{_MASKS}/{stem}.png")

@@ -56,7 +56,7 @@ def read_boxes(data: bytes, size_hw: tuple[int, int], where: str) -> None:
     parser.CharacterDataHandler = reader.text
     try:
         parser.Parse(data, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # an encoding that Python lacks, or takes for none
         raise DataError(f"{where}: expected XML, got: {error}") from error
     stated = [reader.texts.get(side, "").strip() for side in ("height", "width")]
     if all(stated) and stated != [str(side) for side in size_hw]:

@@ -12,9 +12,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bdgan_cli.dataset.fields import as_object
+from bdgan_cli.dataset.fields import as_object, short
 from bdgan_cli.dataset.importers.coco_file import Drawn
-from bdgan_cli.dataset.importers.json_file import short
 from bdgan_cli.dataset.interchange.outlines import Ring
 from bdgan_cli.dataset.interchange.shapes import Polygon, Stamp, Without, circle, read_points
 from bdgan_cli.errors import DataError

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import quoteattr
 
-from bdgan_cli.dataset.fields import as_object
+from bdgan_cli.dataset.fields import as_object, short
 from bdgan_cli.dataset.importers.coco_file import Drawn
-from bdgan_cli.dataset.importers.json_file import short
 from bdgan_cli.dataset.interchange.brush import BoolMask, encode_brush
 from bdgan_cli.dataset.interchange.labelme import IGNORE, Labelled
 from bdgan_cli.dataset.interchange.shapes import Brush, Polygon, read_points
@@ -158,7 +157,10 @@ def _names(task: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the picture's file may be called, as paths below a folder of pictures."""
     addresses = [value for name, value in data.items() if isinstance(value, str) and name != KEY_FIELD]
     address = data["image"] if isinstance(data.get("image"), str) else next(iter(addresses), "")
-    parts = urlsplit(address) if len(address) < 4096 and address.isprintable() else urlsplit("")
+    try:
+        parts = urlsplit(address if len(address) < 4096 and address.isprintable() else "")
+    except ValueError:  # brackets that enclose no address of a computer
+        parts = urlsplit("")
     local = parse_qs(parts.query).get("d", [""])[0]
     for path in (local, unquote(parts.path), task.get("file_upload")):
         if not isinstance(path, str) or not path:

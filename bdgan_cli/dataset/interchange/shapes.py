@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bdgan_cli.dataset.codecs import PNG_SIGNATURE, decode_raw
+from bdgan_cli.dataset.fields import short
 from bdgan_cli.dataset.importers.coco_file import Drawn
 from bdgan_cli.dataset.importers.coco_masks import checked_polygon
 from bdgan_cli.dataset.importers.coco_rle import fill_polygons
-from bdgan_cli.dataset.importers.json_file import short
 from bdgan_cli.dataset.interchange.brush import decode_brush
 from bdgan_cli.errors import DataError
 
@@ -78,6 +78,8 @@ class Stamp:
             got = f"{width}x{height} at {x}, {y}"
             raise DataError(f"{where}: expected a mask inside the picture of {size_hw[1]}x{size_hw[0]}, got {got}")
         pixels = decode_raw(self.png, where)
+        if pixels.shape[:2] != (height, width):
+            raise DataError(f"{where}: expected a mask of {width}x{height}, got {pixels.shape[1]}x{pixels.shape[0]}")
         mask = np.zeros(size_hw, np.bool_)
         mask[y : y + height, x : x + width] = (pixels if pixels.ndim == 2 else pixels[..., :3].max(axis=2)) > 0
         return mask

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from bdgan_cli.dataset.importers.json_file import short
+from bdgan_cli.dataset.fields import short
 from bdgan_cli.dataset.interchange.outlines import Ring
 from bdgan_cli.dataset.interchange.shapes import Polygon
 from bdgan_cli.errors import DataError
@@ -21,6 +21,8 @@ _OPENING = (
     yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.BlockSequenceStartToken, yaml.BlockMappingStartToken,
 )  # fmt: skip
 _CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
+# A tag that says of a word what it is not, such as !!bool x, fails in the library in these ways.
+_NOT_YAML = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError)
 _MOST_YAML_BYTES = 1 << 20
 
 
@@ -92,7 +94,7 @@ def parse_names(data: bytes, where: str) -> list[str]:
     try:
         _refuse_bombs(data, where)
         content: Any = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except _NOT_YAML as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{where}: expected YAML, got: {reason[:200]}") from error
     names = content.get("names") if isinstance(content, dict) else None

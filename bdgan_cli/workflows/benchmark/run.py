@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import time
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +32,11 @@ from bdgan_cli.workflows.analysis_io import json_bytes
 from bdgan_cli.workflows.benchmark.parts import FittedSource
 from bdgan_cli.workflows.benchmark.testing import Tested, measure
 
+# What json, numpy and zipfile raise for files that are damaged.
+_DAMAGE = (
+    ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, RuntimeError, MemoryError, SyntaxError,
+    tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 RESULT_FILE, COUNTS_FILE = "result.json", "counts.npz"
 
 
@@ -132,8 +139,8 @@ def read_record(job: RunJob) -> RunRecord | None:
         packed = io.BytesIO((job.folder / COUNTS_FILE).read_bytes())
         with np.load(packed, allow_pickle=False) as arrays:
             tested = {name: _tested(arrays, place) for place, name in enumerate(content["tests"])}
-        return RunRecord(content["figures"], tested)
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return RunRecord(dict(content["figures"]), tested)
+    except _DAMAGE as error:
         raise DataError(f"{path} is damaged: {error}", "remove its folder, or start again: --overwrite") from error
 
 

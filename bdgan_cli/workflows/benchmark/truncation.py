@@ -232,7 +232,7 @@ def _fid(whole: str, reference: str, config: TruncationConfig, folder: Path, rep
             told = json.loads(path.read_text(encoding="utf-8"))
             if told["identity"] == identity:
                 return float(told["fid"]), int(told["samples"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path} is damaged: {error}", "remove it and run the same command again") from error
     options = QualityOptions(reference, config.samples, duplicates=False, kid_subsets=1, device=config.base.device)
     entry = analyze_quality(AnalysisConfig((whole,), config.base.workspace), options, report).entries[0]
