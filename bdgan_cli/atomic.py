@@ -10,7 +10,7 @@ import errno
 import itertools
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,6 +124,21 @@ def folder_lock(folder: Path) -> Iterator[None]:
     finally:
         (folder / LOCK_FILE).unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Make a folder, keep other writers out of it, and remove what killed ones left there.
+
+    Raises:
+        BdganError: If another writer holds it, or the machine refuses.
+    """
+    with ExitStack() as until_done:
+        with refusals_explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            until_done.enter_context(folder_lock(folder))
+            sweep_temporary(folder)
+        yield
 
 
 def _open_locked(path: Path) -> int:

@@ -10,10 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
+from bdgan_cli.atomic import is_ours
 from bdgan_cli.errors import DataError, UsageError
-from bdgan_cli.heads.files import HEAD_FILE, write_tensors
+from bdgan_cli.heads.files import HEAD_FILE, WEIGHTS_FILE, write_tensors
 from bdgan_cli.heads.turns import Turns
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_metadata
+from bdgan_cli.training.loop import LOG_FOLDER
 from bdgan_cli.weights.files import read_tensors
 
 _IDENTITY, _TURNS = "identity", "turns"
@@ -82,5 +84,9 @@ def check_free(folder: Path) -> None:
         )
     if (folder / HEAD_FILE).is_file():
         raise UsageError(f"{folder} holds a trained head already", "choose another --name, or replace it: --overwrite")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # What a training leaves that was killed before its first checkpoint, or while it wrote its weights.
+    leftovers = {LOG_FOLDER, WEIGHTS_FILE}
+    if folder.exists() and not (
+        folder.is_dir() and all(path.name in leftovers or is_ours(path) for path in folder.iterdir())
+    ):
         raise UsageError(f"{folder} holds something that is no head", "choose another --name")

@@ -170,8 +170,11 @@ def test_splits_as_views_copy_nothing(toy: Path) -> None:
     assert set.union(*parts) == set(open_dataset(toy).keys())
     assert sum(map(len, parts)) == 12
     assert {name: data for name, data in contents(toy).items() if "views" not in name} == before
-    with pytest.raises(UsageError, match="has views of these names: test, train, val"):
-        split(SplitConfig(str(toy), "train=0.5,val=0.25,test=0.25"))
+    (toy / "views" / "val.parquet").unlink()  # as if the run had been killed
+    split(SplitConfig(str(toy), "train=0.5,val=0.25,test=0.25"))
+    assert [set(open_dataset(f"{toy}@{name}").keys()) for name in result.views] == parts
+    with pytest.raises(UsageError, match="has other views of these names: test, train, val"):
+        split(SplitConfig(str(toy), "train=0.5,val=0.25,test=0.25", seed=1))
 
 
 def test_the_splits_that_samples_carry_become_views(toy: Path, tmp_path: Path) -> None:
