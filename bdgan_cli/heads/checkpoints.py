@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,18 @@ from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.heads.files import HEAD_FILE, WEIGHTS_FILE, write_tensors
 from bdgan_cli.heads.turns import Turns
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_metadata
-from bdgan_cli.training.loop import LOG_FOLDER
+from bdgan_cli.training.loop import LOG_FOLDER, Figures
 from bdgan_cli.weights.files import read_tensors
 
-_IDENTITY, _TURNS = "identity", "turns"
+_IDENTITY, _TURNS, _RECENT = "identity", "turns", "recent"
 
 
 def write_checkpoint(
-    folder: Path, state: Mapping[str, Tensor], identity: Mapping[str, Any], turns: Turns | None = None
+    folder: Path,
+    state: Mapping[str, Tensor],
+    identity: Mapping[str, Any],
+    turns: Turns | None = None,
+    recent: Sequence[Figures] = (),
 ) -> None:
     """Replace a training's checkpoint, whole or not at all.
 
@@ -31,8 +35,9 @@ def write_checkpoint(
         state: Of its trainer.
         identity: What the training is bound to.
         turns: How its steps are cut up; who goes on must cut them in the same way to get the same bytes.
+        recent: Figures of its last steps.
     """
-    told = {_IDENTITY: json.dumps(identity, sort_keys=True)}
+    told = {_IDENTITY: json.dumps(identity, sort_keys=True), _RECENT: json.dumps(list(recent))}
     if turns is not None:
         told[_TURNS] = json.dumps(asdict(turns), sort_keys=True)
     write_tensors(folder / CHECKPOINT_FILE, state, told)
@@ -70,6 +75,12 @@ def read_turns(folder: Path) -> Turns | None:
         return Turns(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}: cannot read how its steps are cut up: {error}", "start again: --overwrite") from error
+
+
+def read_recent(folder: Path) -> list[Figures]:
+    """Read the figures of the last steps before a training's checkpoint; none if it does not hold them."""
+    path = folder / CHECKPOINT_FILE
+    return list(json.loads(read_metadata(path).get(_RECENT, "[]"))) if path.is_file() else []
 
 
 def check_free(folder: Path) -> None:

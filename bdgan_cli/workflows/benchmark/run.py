@@ -25,7 +25,7 @@ from bdgan_cli.evaluation.trainer import SegmenterTrainer
 from bdgan_cli.progress import Reporter
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_checkpoint, write_checkpoint
-from bdgan_cli.training.loop import Course, run_steps
+from bdgan_cli.training.loop import Course, Figures, run_steps
 from bdgan_cli.workflows.analysis_io import json_bytes
 from bdgan_cli.workflows.benchmark.parts import FittedSource
 from bdgan_cli.workflows.benchmark.testing import Tested, measure
@@ -149,8 +149,12 @@ def _train(job: RunJob, runtime: Runtime, report: Reporter) -> tuple[Segmenter, 
     first, started = trainer.step, time.perf_counter()
     feeder = job.feed(first)
     batches = iter(feeder)
+    recent: list[Figures] = list(state.get("recent", ()) if state else ())
     course = Course(
-        f"training {job.label}", job.folder, lambda: write_checkpoint(checkpoint, trainer.state(), job.identity)
+        f"training {job.label}",
+        job.folder,
+        lambda: write_checkpoint(checkpoint, {**trainer.state(), "recent": recent}, job.identity),
+        recent=recent,
     )
     try:
         figures = run_steps(trainer, job.steps, lambda: trainer.advance(batches), course, report, runtime=runtime)
