@@ -7,6 +7,7 @@ that begin with :data:`TEMPORARY`; readers do not see them and the next writer r
 from __future__ import annotations
 
 import errno
+import glob
 import itertools
 import os
 from collections.abc import Iterator
@@ -103,9 +104,15 @@ def is_ours(path: Path) -> bool:
     return path.name == LOCK_FILE or path.name.startswith(TEMPORARY)
 
 
-def sweep_temporary(folder: Path) -> int:
-    """Remove what killed writers left in a folder, and return how many files; those of running processes stay."""
-    stale = [path for path in folder.glob(f"{TEMPORARY}*") if not _belongs_to_living(path)]
+def sweep_temporary(folder: Path, name: str = "") -> int:
+    """Remove what killed writers left in a folder, and return how many files; those of running processes stay.
+
+    Args:
+        folder: Where to look.
+        name: Only what was to become the file of that name; by default all.
+    """
+    pattern = f"{TEMPORARY}*-{glob.escape(name)}" if name else f"{TEMPORARY}*"
+    stale = [path for path in folder.glob(pattern) if not _belongs_to_living(path)]
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tokenize
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -89,7 +90,7 @@ def decode_latent(data: bytes, where: str) -> NDArray[Any]:
     """
     try:
         latent = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, SyntaxError, tokenize.TokenError) as error:  # numpy parses the header
         raise DataError(f"{where}: expected a latent as plain .npy numbers, got: {error}") from error
     if not isinstance(latent, np.ndarray):
         raise DataError(f"{where}: expected a latent as one .npy array, got an archive")

@@ -164,4 +164,7 @@ def test_json_that_names_another_key(toy: Path) -> None:
     data[place] = bytes(data[place]).replace(KEY.encode(), b"n00000001_7_9")
     assert meta["key"] == KEY
     path.write_bytes(data)
+    assert [problem.what[:31] for problem in problems(toy)] == ["the meta's bytes have changed: "]
+    part = toy / "index" / f"{SHARD}.parquet"
+    pq.write_table(pq.read_table(part).drop_columns(["meta_sha256"]), part)  # as before there was such a column
     assert problems(toy) == [Problem(KEY, SHARD, f"expected the sample's JSON to name {KEY}, got n00000001_7_9")]

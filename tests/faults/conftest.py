@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.faults.trial", "tests.faults.trees", "tests.faults.inputs")
-
 from tests.faults.commands import COMMANDS
 from tests.faults.harness import Zygote
 from tests.faults.inputs import Inputs
