@@ -51,6 +51,15 @@ class Command:
     setup: str = ""
     in_default: bool = False
 
+    @property
+    def locks(self) -> str:
+        """The folder that it keeps other writers out of; empty for those that only replace whole files."""
+        if self.name.startswith("models"):
+            return "cache/downloads/toy-deep"
+        words = self.words[:1] if self.words[0] in ("filter", "analyze") else self.words[:2]
+        replaces_files = words in (("filter",), ("analyze",), ("data", "show")) or self.name == "data split views"
+        return "" if replaces_files else self.writes
+
     def prepare(self, inputs: Inputs, root: Path) -> list[str]:
         """Make a trial's folder, and return the command line."""
         import shutil
@@ -63,9 +72,9 @@ class Command:
         return [word.replace("{inputs}", str(inputs.root)) for word in self.words]
 
 
-def _analysis(name: str, *more: str, in_default: bool = False) -> Command:
+def _analysis(name: str, *more: str) -> Command:
     words = ("analyze", name, _SIM, "--out", "results", *more)
-    return Command(f"analyze {name}", words, "results", ("datasets/sim",), in_default=in_default)
+    return Command(f"analyze {name}", words, "results", ("datasets/sim",))
 
 
 def _export(to: str, *more: str, in_default: bool = False) -> Command:
@@ -73,10 +82,10 @@ def _export(to: str, *more: str, in_default: bool = False) -> Command:
     return Command(f"data export {to}", words, "out", ("datasets/sim",), working=("out/*",), in_default=in_default)
 
 
-def _import(name: str, source: str, *more: str, in_default: bool = False) -> Command:
+def _import(name: str, source: str, *more: str) -> Command:
     words = ("data", "import", name, source, "--out", "new", *more)
     export = source.removeprefix("{inputs}/").split("/")
-    return Command(f"data import {name}", words, "new", ("/".join(export[:2]),), in_default=in_default)
+    return Command(f"data import {name}", words, "new", ("/".join(export[:2]),))
 
 
 COMMANDS = (
@@ -93,7 +102,7 @@ COMMANDS = (
             again=("--resume",), logs=("heads/new/logs/*",), working=("*/checkpoint.safetensors",), in_default=True),
     Command("filter", ("filter", "datasets/sim", "--view", "clean"), "datasets/sim", changes=("datasets/sim",),
             in_default=True),
-    _analysis("centers", in_default=True),
+    _analysis("centers"),
     _analysis("geometry"),
     _analysis("shapes", "--clusters", "2", "--min-area", "1"),
     _analysis("quality", "--reference", _ANNOTATED, "--samples", "8"),
@@ -120,7 +129,7 @@ COMMANDS = (
             done="holds a plan already"),
     Command("annotate collect", ("annotate", "collect", "{inputs}/annotations/plan", "--accept-unchanged", "--out",
                                  "new"), "new", ("annotations/plan",)),
-    _import("folder", "{inputs}/exports/folder", in_default=True),
+    _import("folder", "{inputs}/exports/folder"),
     _import("coco", "{inputs}/exports/coco/annotations/instances_train.json", "--images",
             "{inputs}/exports/coco/images/train"),
     _import("voc", "{inputs}/exports/voc"),
@@ -133,7 +142,7 @@ COMMANDS = (
     _export("huggingface"),
     _export("labelstudio"),
     Command("data merge", ("data", "merge", _SIM, _ANNOTATED, "--kind", "sampled", "--rename", "--out", "new"), "new",
-            ("datasets/sim", "datasets/annotated"), in_default=True),
+            ("datasets/sim", "datasets/annotated")),
     Command("data split", ("data", "split", _SIM, "--splits", "train=0.5,val=0.5", "--out", "new"), "new",
             ("datasets/sim",)),
     Command("data split views", ("data", "split", "datasets/sim", "--splits", "train=0.5,val=0.5"), "datasets/sim",
@@ -142,7 +151,7 @@ COMMANDS = (
     Command("data show", ("data", "show", _SIM, "--out", "sheet.png", "--count", "4", "--tile", "32"), "",
             ("datasets/sim",), done="sheet.png exists"),
     Command("models add", ("models", "add", "{inputs}/toy.bin", "--as", "toy-deep"), "cache/models/toy-deep",
-            ("toy.bin",), done="is installed already", setup=f"{_SETUP}use_toy_cards", in_default=True),
+            ("toy.bin",), done="is installed already", setup=f"{_SETUP}use_toy_cards"),
     Command("models pull", ("models", "pull", "toy-deep"), "cache/models/toy-deep", ("toy.bin",),
             working=("cache/downloads/*",), setup=f"{_SETUP}use_toy_cards"),
     Command("demo", ("demo", "--per-class", "2", "--annotated", "2", "--members", "2"), "bdgan-demo",

@@ -77,10 +77,10 @@ class Events:
 
     def _happen(self, name: str, path: Any, raw: Any = None, data: Any = b"") -> None:
         number = next(self._numbers)
-        self.names.append(f"{name} {os.fsdecode(path) if not isinstance(path, int) else path}")
+        self.names.append(f"{name} {_text(path)}")
         fault = self.fault
         if fault.kind == "read-only" and name != "fsync":
-            raise OSError(errno.EROFS, _STRERROR[errno.EROFS], str(path))
+            raise OSError(errno.EROFS, _STRERROR[errno.EROFS], _text(path))
         if number < fault.at or fault.kind == "none":
             return
         if fault.kind == "kill":
@@ -88,7 +88,7 @@ class Events:
             os.kill(os.getpid(), signal.SIGKILL)
         if fault.kind == "full" and name in GROWING:
             _write_half(raw, data)
-            raise OSError(errno.ENOSPC, _STRERROR[errno.ENOSPC], str(path))
+            raise OSError(errno.ENOSPC, _STRERROR[errno.ENOSPC], _text(path))
         if number == fault.at and fault.kind == "signal":
             os.kill(os.getpid(), fault.number)
         if number == fault.at and fault.kind == "stop":
@@ -128,3 +128,7 @@ def _write_half(file: Any, data: Any) -> None:
     if file is not None:
         file.flush()
         file.raw.write(memoryview(data)[: max(1, len(data) // 2)])
+
+
+def _text(path: Any) -> str:
+    return str(path) if isinstance(path, int) else os.fsdecode(path)

@@ -14,7 +14,7 @@ POINTS, AT_EVENTS = 50, 34
 
 
 @each_command
-def test_killed_at_many_points(trials: Trials, command: Command, record_property) -> None:
+def test_killed_at_many_points(trials: Trials, command: Command) -> None:
     reference = trials.reference(command)
     stream = random.Random(f"kill {command.name}")
     numbers = draw_events(reference, AT_EVENTS, stream)
@@ -30,7 +30,6 @@ def test_killed_at_many_points(trials: Trials, command: Command, record_property
             # A run that was faster than its killer is checked, too, but not counted.
             kills += trials.run(command, words, root, signals=[(seconds, signal.SIGKILL)]).killed
             trials.check_recovers(command, words, root)
-    record_property("points", len(numbers) + kills)
 
 
 @each_command

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bdgan_cli.atomic import is_ours
+from bdgan_cli.dataset.exporters.target import PARTS
 from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.dataset.verify import verify_dataset
 from bdgan_cli.progress import Silent
@@ -46,8 +47,9 @@ def snapshot(root: Path, command: Command) -> dict[str, str]:
 
 
 def left_by_the_dead(root: Path) -> list[str]:
-    """Return locks, temporary files and staging folders below a folder."""
-    return sorted(str(path.relative_to(root)) for path in root.rglob(".*") if is_ours(path) or path.is_dir())
+    """Return locks, temporary files and staging folders below a folder; what unfinished exports note down may stay."""
+    hidden = [path for path in root.rglob(".*") if is_ours(path) or (path.is_dir() and path.name != PARTS)]
+    return sorted(str(path.relative_to(root)) for path in hidden)
 
 
 def check_visible(root: Path, reference: dict[str, str], before: dict[str, str], command: Command) -> None:
