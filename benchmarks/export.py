@@ -53,10 +53,11 @@ def make_dataset(root: Path, count: int, size: int) -> None:
     writer = open_for_writing(root, DatasetInfo("drawn", "sampled", table, size, None, None))
     drawn = [draw(number, size) for number in range(DISTINCT)]
     for start in range(0, count, SHARD):
-        writer.write_encoded(f"{start // SHARD:06d}", _repeated(drawn, range(start, min(start + SHARD, count))))
+        writer.write_encoded(f"{start // SHARD:06d}", repeated(drawn, range(start, min(start + SHARD, count))))
 
 
-def _repeated(drawn: list[EncodedSample], numbers: range) -> Iterator[EncodedSample]:
+def repeated(drawn: list[EncodedSample], numbers: range) -> Iterator[EncodedSample]:
+    """Return the drawn samples again and again, under new keys."""
     for number in numbers:
         sample = drawn[number % DISTINCT]
         class_id, key = number % CLASSES, f"s_{number:07d}"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from bdgan_cli.dataset.merged import read_merged, write_merged
 from bdgan_cli.dataset.schema import INDEX_SCHEMA, INFO_FILE, MEMBERS, REQUIRED_COLUMNS, DatasetInfo
 from bdgan_cli.errors import DataError, MissingError, near_names
+
+_SMALL_BYTES = 1 << 20
 
 
 def read_info(root: Path) -> DatasetInfo:
@@ -39,19 +45,49 @@ def part_paths(root: Path) -> list[Path]:
 
 
 def read_index(root: Path) -> pa.Table:
-    """Read the union of the index parts, ordered by class_id, index and key.
+    """Read the index, ordered by class_id, index and key.
 
     The column ``shard`` is taken from the part's file name, so that shards may be renamed when datasets are joined.
 
     Raises:
         DataError: If a part is broken or lacks a required column.
     """
-    tables = [read_part(path) for path in part_paths(root)]
-    table = pa.concat_tables(tables) if tables else INDEX_SCHEMA.empty_table()
+    merged = read_merged(root, part_paths(root), INDEX_SCHEMA.names)
+    return merged if merged is not None else union_of_parts(root)
+
+
+def union_of_parts(root: Path) -> pa.Table:
+    """Read the index from its parts alone; see :func:`read_index`."""
+    table = _union(map(read_part, part_paths(root)), INDEX_SCHEMA)
     order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in ("class_id", "index", "key")])
-    if np.array_equal(order.to_numpy(), np.arange(len(table))):
-        return table
-    return table.take(order)
+    return table if np.array_equal(order.to_numpy(), np.arange(len(table))) else table.take(order)
+
+
+def read_columns(root: Path, names: Sequence[str]) -> pa.Table:
+    """Read some columns of the index, many times faster than all of it; rows come in any order.
+
+    Raises:
+        DataError: If a part is broken or lacks a required column.
+    """
+    parts = part_paths(root)
+    merged = read_merged(root, parts, names)
+    if merged is not None:
+        return merged
+    schema = pa.schema([INDEX_SCHEMA.field(name) for name in names])
+    with ThreadPoolExecutor() as threads:
+        return _union(threads.map(partial(_read_some, schema=schema), parts), schema)
+
+
+def merge_index(root: Path) -> None:
+    """Write the merged index, unless the one that is there belongs to the parts.
+
+    Raises:
+        DataError: If a part is broken or lacks a required column.
+        BdganError: If the machine refuses.
+    """
+    parts = part_paths(root)
+    if read_merged(root, parts, ["class_id"]) is None:
+        write_merged(root, parts, union_of_parts(root))
 
 
 def read_part(path: Path) -> pa.Table:
@@ -63,7 +99,7 @@ def read_part(path: Path) -> pa.Table:
         DataError: If the file is broken, or lacks a required column.
     """
     try:
-        with pq.ParquetFile(path, memory_map=False) as file:
+        with _open_part(path) as file:
             present = set(file.schema_arrow.names)
             missing = sorted(set(REQUIRED_COLUMNS) - present)
             if missing:
@@ -73,6 +109,30 @@ def read_part(path: Path) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         hint = f"bdgan data verify {path.parent.parent}"
         raise DataError(f"{path}: expected an index part in Parquet format, got: {_first_line(error)}", hint) from error
+
+
+def _read_some(path: Path, schema: pa.Schema) -> pa.Table:
+    """Read some columns of an index part; what is missing or broken is left to :func:`read_part`."""
+    try:
+        with _open_part(path) as file:
+            table = file.read(columns=schema.names, use_threads=False)
+    except (pa.ArrowException, OSError):
+        table = None
+    if table is None or set(table.column_names) != set(schema.names):
+        table = read_part(path)
+    table = table.select(schema.names)
+    return table if table.schema.equals(schema) else table.cast(schema)
+
+
+def _open_part(path: Path) -> pq.ParquetFile:
+    # Small parts, of which there may be ten thousand, are read in one piece: twice as fast.
+    is_small = path.stat().st_size < _SMALL_BYTES
+    source = pa.BufferReader(path.read_bytes()) if is_small else path
+    return pq.ParquetFile(source, memory_map=False, page_checksum_verification=True)
+
+
+def _union(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def part_ends_at(path: Path) -> tuple[int, int] | None:
@@ -88,16 +148,17 @@ def part_ends_at(path: Path) -> tuple[int, int] | None:
 
 
 def _complete(table: pa.Table, stem: str) -> pa.Table:
-    columns = []
-    for column in INDEX_SCHEMA:
-        if column.name == "shard":
-            columns.append(pa.repeat(stem, len(table)))
-        elif column.name in table.column_names:
-            absent = pa.scalar(_absent(column.name, column.type), column.type)
-            columns.append(pc.fill_null(table[column.name].cast(column.type), absent))
-        else:
-            columns.append(pa.repeat(pa.scalar(_absent(column.name, column.type), column.type), len(table)))
+    is_complete = table.schema.equals(INDEX_SCHEMA) and not any(column.null_count for column in table.columns)
+    columns = table.columns if is_complete else [_column(table, field) for field in INDEX_SCHEMA]
+    columns[INDEX_SCHEMA.get_field_index("shard")] = pa.repeat(stem, len(table))
     return pa.table(columns, schema=INDEX_SCHEMA)
+
+
+def _column(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+    absent = pa.scalar(_absent(field.name, field.type), field.type)
+    if field.name not in table.column_names:
+        return pa.repeat(absent, len(table))
+    return pc.fill_null(table[field.name].cast(field.type), absent)
 
 
 def _absent(name: str, kind: pa.DataType) -> Any:

@@ -52,7 +52,7 @@ def palette_of(data: bytes, where: str) -> NDArray[np.uint8]:
     Raises:
         DataError: If the file is cut or damaged.
     """
-    table = next((content for name, content in png_chunks(data, where) if name == b"PLTE"), b"")
+    table = next((bytes(content) for name, content in png_chunks(data, where) if name == b"PLTE"), b"")
     return np.frombuffer(table[: len(table) // 3 * 3], np.uint8).reshape(-1, 3)
 
 
@@ -64,11 +64,11 @@ def _with_type(data: bytes, colour_type: int, palette: bytes, where: str = "") -
 def _chunks(data: bytes, colour_type: int, palette: bytes, where: str) -> Iterator[bytes]:
     for name, content in png_chunks(data, where):
         if name == b"IHDR":
-            yield _chunk(name, content[:9] + bytes([colour_type]) + content[10:])
+            yield _chunk(name, bytes(content[:9]) + bytes([colour_type]) + bytes(content[10:]))
             if palette:
                 yield _chunk(b"PLTE", palette)
         elif name in (b"IDAT", b"IEND"):
-            yield _chunk(name, content)
+            yield _chunk(name, bytes(content))
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

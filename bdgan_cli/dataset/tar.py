@@ -15,7 +15,20 @@ from typing import BinaryIO, NamedTuple
 from bdgan_cli.errors import DataError
 
 BLOCK = tarfile.BLOCKSIZE
+_NAME_BYTES, _SIZE_DIGITS = 100, 11
 _SUFFIXES = {"mask": ".mask.png", "latent": ".latent.npy", "meta": ".json"}
+
+
+def _blank_header() -> bytes:
+    """Return a header without name and size, all but its checksum: mode 0644, no owner, no time."""
+    info = tarfile.TarInfo()
+    info.mode = 0o644
+    header = info.tobuf(format=tarfile.USTAR_FORMAT)
+    return header[:124] + bytes(11) + header[135:148] + b" " * 8 + header[156:]
+
+
+_BLANK = _blank_header()
+_BLANK_SUM = sum(_BLANK)
 
 
 class Place(NamedTuple):
@@ -95,6 +108,9 @@ class Shard:
         if len(data) < wanted:
             size = os.fstat(self._descriptor).st_size
             raise self._error(name, f"expected {start + wanted} bytes or more, got {size}: the shard is cut short")
+        if data.startswith(_header(name, place.size)):
+            return data[BLOCK:]
+        # Other tools write other owners and times.
         try:
             found = tarfile.TarInfo.frombuf(data[:BLOCK], "utf-8", "strict")
         except tarfile.HeaderError as error:
@@ -138,7 +154,8 @@ def odd_bytes(path: Path) -> Iterator[tuple[str, str]]:
         end = 0
         for name, place in walk(path):
             file.seek(place.offset - BLOCK)
-            if file.read(BLOCK) != _header(name, place.size):
+            is_plain = name.isascii() and len(name) <= _NAME_BYTES
+            if not is_plain or file.read(BLOCK) != _header(name, place.size):
                 yield name, f"expected the plain USTAR header of {name}, got another"
             end = place.offset + place.size
             file.seek(end)
@@ -165,10 +182,14 @@ def _parse(path: Path, block: bytes, position: int) -> tarfile.TarInfo:
 
 
 def _header(name: str, size: int) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size = size
-    info.mode = 0o644
-    return info.tobuf(format=tarfile.USTAR_FORMAT, encoding="utf-8", errors="strict")
+    """Return the header of a regular file: :data:`_BLANK` with name, size and checksum put in."""
+    raw_name, raw_size = name.encode("ascii"), b"%011o" % size
+    if len(raw_name) > _NAME_BYTES or len(raw_size) > _SIZE_DIGITS:
+        raise ValueError(f"expected a name of at most 100 bytes and a size below 8 GiB, got {name!r} of {size} bytes")
+    checksum = b"%06o\0 " % (_BLANK_SUM + sum(raw_name) + sum(raw_size))
+    return b"".join(
+        (raw_name.ljust(_NAME_BYTES, b"\0"), _BLANK[100:124], raw_size, _BLANK[135:148], checksum, _BLANK[156:])
+    )
 
 
 def _verify_hint(path: Path) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bdgan_cli.dataset.codecs import PNG_SIGNATURE, picture_format
-from bdgan_cli.dataset.index import part_paths, read_info, read_part
+from bdgan_cli.dataset.index import part_paths, read_info, read_part, union_of_parts
 from bdgan_cli.dataset.masks import NO_MASK, mask_facts
+from bdgan_cli.dataset.merged import MERGED_FILE, read_merged, same_rows
 from bdgan_cli.dataset.reader import decode_row, read_members
-from bdgan_cli.dataset.schema import MEMBERS, DatasetInfo, check_key, planned_counts
+from bdgan_cli.dataset.schema import INDEX_SCHEMA, MEMBERS, DatasetInfo, check_key, planned_counts
 from bdgan_cli.dataset.tar import Place, Shard, member_name, odd_bytes, walk
 from bdgan_cli.errors import DataError
 from bdgan_cli.progress import Reporter
@@ -60,7 +61,10 @@ def verify_dataset(path: Path | str, report: Reporter) -> list[Problem]:
         for part in parts:
             problems += _check_part(root, part, info, keys, per_class)
             task.advance()
-    return [*problems, *_check_leftovers(root, parts), *_check_plan(info, per_class)]
+    problems += _check_leftovers(root, parts)
+    if not any(problem.shard for problem in problems if not problem.is_warning):
+        problems += _check_merged(root, parts)
+    return [*problems, *_check_plan(info, per_class)]
 
 
 def _check_part(
@@ -155,6 +159,16 @@ def _check_leftovers(root: Path, parts: list[Path]) -> Iterator[Problem]:
     for path in sorted((root / "shards").glob("*.tar")):
         if not path.name.startswith(".") and path.stem not in stems:
             yield Problem("", path.stem, "has no index part: unfinished, and not part of the dataset", is_warning=True)
+
+
+def _check_merged(root: Path, parts: list[Path]) -> Iterator[Problem]:
+    """Compare the merged index with the parts, which are sound."""
+    path = root / MERGED_FILE
+    merged = read_merged(root, parts, INDEX_SCHEMA.names)
+    if merged is None and path.is_file():
+        yield Problem("", "", f"{MERGED_FILE} is damaged or of other parts: readers do without", is_warning=True)
+    elif merged is not None and not same_rows(merged, union_of_parts(root)):
+        yield Problem("", "", f"expected {MERGED_FILE} to hold the index parts' rows, got others: remove it")
 
 
 def _check_plan(info: DatasetInfo, per_class: Counter[int]) -> Iterator[Problem]:

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from bdgan_cli import atomic
 from bdgan_cli.dataset import tar
 from bdgan_cli.dataset.card import write_card
-from bdgan_cli.dataset.index import part_ends_at, read_info
+from bdgan_cli.dataset.index import merge_index, part_ends_at, read_info
+from bdgan_cli.dataset.merged import drop_merged
 from bdgan_cli.dataset.plans import check_same_plan
 from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
 from bdgan_cli.dataset.schema import CARD_FILE, INDEX_SCHEMA, INFO_FILE, MEMBERS, PREVIEW_FILE, DatasetInfo
@@ -79,10 +80,11 @@ class DatasetWriter:
         ):
             rows = [_append(shard_file, stem, sample) for sample in samples]
             tar.append_end(shard_file)
-            pq.write_table(_index_table(stem, rows), part_file, compression="zstd")
+            pq.write_table(_index_table(stem, rows), part_file, compression="zstd", write_page_checksum=True)
             atomic.seal(shard_file)
             atomic.seal(part_file)
             if part.exists():
+                drop_merged(self.root)
                 part.unlink()
                 atomic.sync_folder(part.parent)
             atomic.put_in_place(new_shard, shard)
@@ -90,13 +92,14 @@ class DatasetWriter:
         return len(rows)
 
     def finalize(self) -> None:
-        """Write the dataset card and its preview picture; call when all shards are there.
+        """Write the merged index, the dataset card and its preview picture; call when all shards are there.
 
         Raises:
             BdganError: If the machine refuses.
         """
         for folder in (self.root, self.root / "shards", self.root / "index"):
             atomic.sweep_temporary(folder)
+        merge_index(self.root)
         write_card(self.root)
 
     def _shard_path(self, stem: str) -> Path:
@@ -195,6 +198,7 @@ def _index_table(stem: str, rows: list[dict[str, Any]]) -> pa.Table:
 def _remove_dataset_files(root: Path) -> None:
     """Remove what a dataset consists of, index first; ``dataset.json`` stays until its successor replaces it."""
     read_info(root)  # a dataset.json of something else is no licence to delete
+    drop_merged(root)
     for name in ("index", "shards", "views"):
         if (root / name).is_dir():
             shutil.rmtree(root / name)

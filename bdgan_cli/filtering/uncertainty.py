@@ -2,7 +2,8 @@
 
 Per pixel: JS = H(mean of the members' distributions) - mean of their entropies, in nats, of *probabilities* (averaging
 logits is a known mistake of older code). 0 <= JS <= min(log L, log M). A picture's score is a function in ``SCORES``.
-Axis legend: M members, N samples, K output channels (1 = foreground), L >= 2 labels with background, H rows, W columns.
+Axis legend: M members, N samples, K output channels (1 = foreground), L >= 2 labels with background, H rows, W columns,
+P = H W pixels.
 """
 
 from __future__ import annotations
@@ -42,14 +43,21 @@ def read_votes(logits_MNKHW: Tensor) -> Votes:
 
 
 def _binary_votes(logits_MNHW: Tensor) -> Votes:
-    """Read one foreground channel: H(p) = softplus(l) - l p, which costs a third of the general form."""
+    """Read one foreground channel: H(p) = softplus(l) - l p, which costs a third of the general form.
+
+    softplus(l) is max(l, 0) - log q with q = max(p, 1 - p). The logarithms of many members are that of their product:
+    each q is at least one half, so the product of 64 is far from underflow.
+    """
     p = logits_MNHW.sigmoid()
-    # softplus(l) as max(l, 0) - log max(p, 1 - p): the logarithm's argument is never below one half.
-    entropy = logits_MNHW.relu().sub_(torch.maximum(p, 1 - p).log_()).addcmul_(logits_MNHW, p, value=-1)
+    q = torch.maximum(p, 1 - p)
+    logs = sum(q[start : start + 64].prod(0).log_() for start in range(0, len(q), 64)) / len(q)
+    positive = logits_MNHW.relu()
+    members = positive.bool().view(torch.uint8)
+    entropy = positive.addcmul_(logits_MNHW, p, value=-1).mean(0) - logs
     mean_p = p.mean(0)
-    js = torch.special.entr(mean_p) + torch.special.entr(1 - mean_p) - entropy.mean(0)
+    js = torch.special.entr(mean_p) + torch.special.entr(1 - mean_p) - entropy
     # A tie is background, as "probability > 0.5" says.
-    return Votes(js.clamp_min_(0), (mean_p > 0.5).to(torch.uint8), (logits_MNHW > 0).to(torch.uint8))
+    return Votes(js.clamp_min_(0), (mean_p > 0.5).to(torch.uint8), members)
 
 
 def _many_label_votes(logits_MNKHW: Tensor) -> Votes:
@@ -92,10 +100,19 @@ def iou_score(votes: Votes) -> Tensor:
 
     A picture in which the ensemble sees no object at all scores 1: its mask cannot be right.
     """
-    ensemble, members = votes.labels_NHW, votes.member_labels_MNHW
-    common = ((members == ensemble) & (ensemble > 0)).flatten(2).count_nonzero(2)
-    either = (members | ensemble).flatten(2).count_nonzero(2)
-    return 1 - (common / either.clamp_min(1)).mean(0)
+    members_NPM = votes.member_labels_MNHW.movedim(0, -1).flatten(1, 2)
+    ensemble_NPM = votes.labels_NHW.flatten(1).unsqueeze(2).expand_as(members_NPM).contiguous()
+    object_N1P = _zero_or_one(votes.labels_NHW.flatten(1).bool()).unsqueeze(1)
+    # Pixels are counted by products of 0 and 1: exact up to 2^24 pixels, and many times faster than by reductions.
+    agreeing_N1M = object_N1P @ _zero_or_one(members_NPM == ensemble_NPM)
+    seen_NPM = _zero_or_one(members_NPM.bool())
+    either_N1M = seen_NPM.sum(1, keepdim=True) + object_N1P.sum(2, keepdim=True) - object_N1P @ seen_NPM
+    return 1 - (agreeing_N1M / either_N1M.clamp_min(1)).mean((1, 2))
+
+
+def _zero_or_one(truth: Tensor) -> Tensor:
+    """Turn bool into float32; by way of uint8, which is vectorised."""
+    return truth.view(torch.uint8).float()
 
 
 SCORES: dict[str, Callable[[Votes], Tensor]] = {

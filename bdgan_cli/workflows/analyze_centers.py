@@ -7,20 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bdgan_cli.analysis.centers import CORNER_REACH, NEAR_RADIUS, CenterStats, box_centers, summarize_centers
-from bdgan_cli.analysis.parallel import in_threads
-from bdgan_cli.dataset.index import part_paths, read_info, read_part
+from bdgan_cli.dataset.index import read_columns, read_info
 from bdgan_cli.dataset.reader import Dataset, split_reference
-from bdgan_cli.dataset.schema import INDEX_SCHEMA
 from bdgan_cli.dataset.views import apply_view
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.progress import Reporter, Silent
@@ -31,7 +26,6 @@ from bdgan_cli.workflows.analysis_io import AnalysisConfig, Named
 
 _BOX = ("bbox_x", "bbox_y", "bbox_w", "bbox_h")
 _COLUMNS = ("class_id", "height", "width", *_BOX)
-_SMALL_BYTES = 1 << 22
 _MEASURES = ("mean_x", "mean_y", "std_x", "std_y", "mean_radius", "near_center", "in_corners")
 _HEADINGS = ("masks", "without_object", "without_mask", *_MEASURES)
 CONVENTIONS = {
@@ -156,25 +150,8 @@ def _open_boxes(reference: str) -> Dataset:
     """Open a dataset with the columns of its boxes alone, many times faster than the whole index."""
     root, view = split_reference(reference)
     info = read_info(root)
-    schema = pa.schema([INDEX_SCHEMA.field(name) for name in (*_COLUMNS, *(["key"] if view else []))])
-    tables = list(in_threads(partial(_read_columns, schema=schema), part_paths(root)))
-    table = pa.concat_tables(tables) if tables else schema.empty_table()
+    table = read_columns(root, [*_COLUMNS, *(["key"] if view else [])])
     return Dataset(root, info, apply_view(root, view, table) if view else table, view)
-
-
-def _read_columns(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read some columns of an index part; what is missing or broken is left to the reader of whole parts."""
-    try:
-        # Small parts, of which there may be ten thousand, are read in one piece: twice as fast.
-        is_small = path.stat().st_size < _SMALL_BYTES
-        with pq.ParquetFile(pa.BufferReader(path.read_bytes()) if is_small else path) as file:
-            table = file.read(columns=schema.names, use_threads=False)
-    except (pa.ArrowException, OSError):
-        table = None
-    if table is None or set(table.column_names) != set(schema.names):
-        table = read_part(path)
-    table = table.select(schema.names)
-    return table if table.schema.equals(schema) else table.cast(schema)
 
 
 def _measure(named: Named) -> Centers:

@@ -69,7 +69,8 @@ def test_a_lost_shard(toy: Path) -> None:
 def test_a_lost_pair_of_shard_and_index_is_missed_by_the_plan(toy: Path) -> None:
     (toy / "shards" / f"{SHARD}.tar").unlink()
     (toy / "index" / f"{SHARD}.parquet").unlink()
-    assert problems(toy) == [Problem("", "", "expected 6 samples of class 1, got 2")]
+    found = [problem for problem in problems(toy) if not problem.is_warning]
+    assert found == [Problem("", "", "expected 6 samples of class 1, got 2")]
 
 
 def test_a_shard_without_index_is_only_a_warning(toy: Path) -> None:

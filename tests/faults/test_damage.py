@@ -129,7 +129,7 @@ def test_parts_that_were_exchanged_are_never_paired(sound: Path, copy: Path, fol
 def test_a_pair_may_be_renamed(sound: Path, copy: Path) -> None:
     for folder, suffix in (("shards", "tar"), ("index", "parquet")):
         (copy / folder / f"s0.{suffix}").rename(copy / folder / f"z9.{suffix}")
-    assert verify_dataset(copy, Silent()) == []
+    assert all(problem.is_warning for problem in verify_dataset(copy, Silent()))  # the merged index is of other parts
     key = open_dataset(sound).keys()[0]
     assert content(open_dataset(copy).read(key)) == content(open_dataset(sound).read(key))
 
