@@ -129,7 +129,7 @@ def pretrain(config: PretrainConfig, report: Reporter | None = None) -> Pretrain
     report = report or Silent()
     runtime = start_runtime(config.device)
     job = prepare(config, runtime, report)
-    if config.resume and (job.folder / BACKBONE_FILE).is_file():
+    if config.resume and (job.folder / BACKBONE_FILE).is_file() and not (job.folder / CHECKPOINT_FILE).is_file():
         return _finished(job, report)
     if not (config.resume or config.overwrite):
         _check_free(job.folder)

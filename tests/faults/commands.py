@@ -115,7 +115,7 @@ COMMANDS = (
             logs=_STUDY_VARIES, working=("*/checkpoint.safetensors",)),
     Command("benchmark truncation", ("benchmark", "truncation", *_STUDY, "--gen", "tiny-biggan", "--values", "0.9",
                                      "--head", "{inputs}/heads/two", "--samples", "8"), "benchmarks/pets-truncation",
-            (*_STUDY_READS, "heads/two"), logs=_STUDY_VARIES, working=("*/checkpoint.safetensors",)),
+            (*_STUDY_READS, "heads/two"), logs=_STUDY_VARIES, working=("*/checkpoint.safetensors", "*/report.html")),
     Command("pretrain contrastive", ("pretrain", "contrastive", "{inputs}/exports/folder/images", "--name", "new",
                                      *_PRETRAIN), "backbones/new", ("exports/folder",), again=("--resume",),
             logs=("backbones/new/logs/*",), working=("*/checkpoint.safetensors",)),

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from bdgan_cli.atomic import LOCK_FILE
 from tests.faults.commands import BY_NAME, Command
 from tests.faults.events import Fault
 from tests.faults.harness import Outcome
@@ -39,7 +40,8 @@ def check_stopped(trials: Trials, command: Command, done: Outcome, number: int, 
     assert done.code == CODES[number], done.stderr
     assert "Traceback" not in done.stderr
     reference = trials.reference(command)
-    assert left_by_the_dead(root) == []
+    # A signal in the very moment of unlocking may leave the lock's file, which nobody holds; the next run takes it away.
+    assert [name for name in left_by_the_dead(root) if not name.endswith(LOCK_FILE)] == []
     check_visible(root, reference.tree, reference.before, command)
     again = trials.run(command, line_that_goes_on(done), root)
     assert again.code == 0 or (again.code == 2 and command.done and command.done in again.stderr), again.stderr
