@@ -129,8 +129,6 @@ def pretrain(config: PretrainConfig, report: Reporter | None = None) -> Pretrain
     report = report or Silent()
     runtime = start_runtime(config.device)
     job = prepare(config, runtime, report)
-    if config.resume and (job.folder / BACKBONE_FILE).is_file() and not (job.folder / CHECKPOINT_FILE).is_file():
-        return _finished(job, report)
     if not (config.resume or config.overwrite):
         _check_free(job.folder)
     with ExitStack() as until_done:
@@ -141,6 +139,8 @@ def pretrain(config: PretrainConfig, report: Reporter | None = None) -> Pretrain
 
 
 def _train(config: PretrainConfig, job: Job, runtime: Runtime, report: Reporter) -> PretrainResult:
+    if config.resume and (job.folder / BACKBONE_FILE).is_file() and not (job.folder / CHECKPOINT_FILE).is_file():
+        return _finished(job, report)
     state = _begin(config, job, runtime)
     report.note(f"{config.stage}: {len(job.pictures)} pictures, {job.steps} steps of {job.recipe.batch}")
     with _threads_for(job.recipe.views.size, runtime):

@@ -152,8 +152,6 @@ def train_head(
     if runtime.world_size > 1:
         raise UsageError(f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun")
     job = prepare(config, runtime.device, report)
-    if config.resume and (job.folder / HEAD_FILE).is_file() and not (job.folder / CHECKPOINT_FILE).is_file():
-        return _finished(config, job, report)
     if not (config.resume or config.overwrite):
         check_free(job.folder)
     with sole_writer(job.folder):
@@ -161,6 +159,8 @@ def train_head(
 
 
 def _train(config: TrainHeadConfig, job: Job, runtime: Runtime, report: Reporter) -> TrainHeadResult:
+    if config.resume and (job.folder / HEAD_FILE).is_file() and not (job.folder / CHECKPOINT_FILE).is_file():
+        return _finished(config, job, report)
     state = _begin(config, job)
     held = held_bytes(runtime.device)
     with _threads_for(job.generator, runtime):

@@ -40,7 +40,7 @@ def check_stopped(trials: Trials, command: Command, done: Outcome, number: int, 
     assert done.code == CODES[number], done.stderr
     assert "Traceback" not in done.stderr
     reference = trials.reference(command)
-    # A signal in the very moment of unlocking may leave the lock's file, which nobody holds; the next run takes it away.
+    # A signal at the very moment of unlocking may leave the lock's file, which nobody holds; the next run removes it.
     assert [name for name in left_by_the_dead(root) if not name.endswith(LOCK_FILE)] == []
     check_visible(root, reference.tree, reference.before, command)
     again = trials.run(command, line_that_goes_on(done), root)
