@@ -98,6 +98,8 @@ def run_once(job: RunJob, runtime: Runtime, report: Reporter) -> RunRecord:
     """
     done = read_record(job)
     if done is not None:
+        if runtime.is_first:
+            _clear(job)  # it may have been killed just here
         return done
     started = time.perf_counter()
     segmenter, figures = _train(job, runtime, report)
@@ -110,10 +112,15 @@ def run_once(job: RunJob, runtime: Runtime, report: Reporter) -> RunRecord:
     record = RunRecord(figures, tested)
     if runtime.is_first:
         _write_record(job, record)
-        (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-        sweep_temporary(job.folder)  # what a killed process was writing
+        _clear(job)
     runtime.barrier()
     return record
+
+
+def _clear(job: RunJob) -> None:
+    """Remove what a finished run needs no more, and what killed processes were writing."""
+    (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    sweep_temporary(job.folder)
 
 
 def read_record(job: RunJob) -> RunRecord | None:
