@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import functools
+import glob
 import hashlib
 import itertools
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -106,7 +107,7 @@ def is_ours(path: Path) -> bool:
     return path.name == LOCK_FILE or path.name.startswith(TEMPORARY)
 
 
-def sweep_temporary(folder: Path, *, locked: bool = True) -> int:
+def sweep_temporary(folder: Path, name: str = "", *, locked: bool = True) -> int:
     """Remove what killed writers left in a folder, and return how many files; those of running processes stay.
 
     Whether a process of another machine or container runs cannot be seen from here. The lock decides: who holds it
@@ -114,9 +115,11 @@ def sweep_temporary(folder: Path, *, locked: bool = True) -> int:
 
     Args:
         folder: Where to look.
+        name: Only what was to become the file of that name; by default all.
         locked: Whether the caller holds the lock, and the other processes of its job write nothing at this moment.
     """
-    stale = [path for path in folder.glob(f"{TEMPORARY}*") if not _belongs_to_living(path, locked)]
+    pattern = f"{TEMPORARY}*-{glob.escape(name)}" if name else f"{TEMPORARY}*"
+    stale = [path for path in folder.glob(pattern) if not _belongs_to_living(path, locked)]
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)
@@ -135,6 +138,21 @@ def folder_lock(folder: Path) -> Iterator[None]:
     finally:
         (folder / LOCK_FILE).unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Make a folder, keep other writers out of it, and remove what killed ones left there.
+
+    Raises:
+        BdganError: If another writer holds it, or the machine refuses.
+    """
+    with ExitStack() as until_done:
+        with refusals_explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            until_done.enter_context(folder_lock(folder))
+            sweep_temporary(folder)
+        yield
 
 
 def _open_locked(path: Path) -> int:

@@ -152,6 +152,31 @@ def walk(path: Path) -> Iterator[tuple[str, Place]]:
             position += BLOCK + found.size + -found.size % BLOCK
 
 
+def odd_bytes(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what no reader looks at and yet is not as it was written: details of headers, the zeros between files.
+
+    Yields:
+        The name of the file before or in which it lies, empty for the end of the archive; and what was expected.
+    """
+    with path.open("rb") as file:
+        end = 0
+        for name, place in walk(path):
+            file.seek(place.offset - BLOCK)
+            is_plain = name.isascii() and len(name) <= _NAME_BYTES
+            if not is_plain or file.read(BLOCK) != _header(name, place.size):
+                yield name, f"expected the plain USTAR header of {name}, got another"
+            end = place.offset + place.size
+            file.seek(end)
+            padding = file.read(-end % BLOCK)
+            if any(padding):
+                yield name, f"expected zeros after {name} up to the next block, got other bytes"
+            end += len(padding)
+        file.seek(end)
+        rest = file.read(2 * BLOCK + 1)
+        if rest != bytes(2 * BLOCK):
+            yield "", f"expected {2 * BLOCK} zeros and nothing more at the end of the archive, got other bytes"
+
+
 def _parse(path: Path, block: bytes, position: int) -> tarfile.TarInfo:
     try:
         found = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
