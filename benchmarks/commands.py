@@ -91,7 +91,7 @@ def runs() -> list[dict[str, Any]]:
     rows = []
     with tempfile.TemporaryDirectory() as name:
         for case, words in RUNS:
-            taken = run([*BDGAN, *words.format(**PLACES).split(), "--quiet"], folder=Path(name))
+            taken = run([*BDGAN, *words.format(**PLACES).split()], folder=Path(name))
             rows.append(row(case, words.format(**PLACES), taken))
             print(json.dumps(rows[-1]), flush=True, file=sys.stderr)
     return rows

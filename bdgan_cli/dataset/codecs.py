@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import struct
-import tokenize
 import zlib
 from collections.abc import Iterator
 from typing import Any
