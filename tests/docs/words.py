@@ -16,6 +16,7 @@ from tests.docs.pages import Step
 # Programs of others, which are not looked into. What stands here must be shown by some page.
 OTHERS = {
     "labelme": "opens a window",
+    "srun": "needs a cluster; tests/distribution parses the command behind it",
 }
 
 # Words that stand for what a reader would write: NAME, DATASET@VIEW, [DATASET, ...]
