@@ -152,7 +152,7 @@ def train_head(
     if runtime.world_size > 1:
         raise UsageError(f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun")
     job = prepare(config, runtime.device, report)
-    if not (config.resume or config.overwrite):
+    if job.folder.is_file():
         check_free(job.folder)
     with sole_writer(job.folder):
         return _train(config, job, runtime, report)
