@@ -129,7 +129,7 @@ def pretrain(config: PretrainConfig, report: Reporter | None = None) -> Pretrain
     report = report or Silent()
     runtime = start_runtime(config.device)
     job = prepare(config, runtime, report)
-    if not (config.resume or config.overwrite):
+    if job.folder.is_file():
         _check_free(job.folder)
     with ExitStack() as until_done:
         if runtime.is_first:

@@ -154,7 +154,7 @@ def train_head(
             f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun (srun: -n 1)"
         )
     job = prepare(config, runtime.device, report)
-    if not (config.resume or config.overwrite):
+    if job.folder.is_file():
         check_free(job.folder)
     with sole_writer(job.folder):
         return _train(config, job, runtime, report)
