@@ -107,20 +107,21 @@ class Shard:
         start = place.offset - BLOCK
         # An index may name any number, and memory is taken for as many bytes as are asked for.
         is_inside = 0 <= start <= start + wanted <= self._size and place.size >= 0
-        data = os.pread(self._descriptor, wanted, start) if is_inside else b""
-        if len(data) < wanted or not is_inside:
+        header = os.pread(self._descriptor, BLOCK, start) if is_inside else b""
+        data = os.pread(self._descriptor, place.size, place.offset) if is_inside else b""
+        if len(header) + len(data) < wanted or not is_inside:
             what = f"expected {start + wanted} bytes or more, got {self._size}: the shard is cut short"
             raise self._error(name, what)
         try:
-            if data.startswith(_header(name, place.size)):
-                return data[BLOCK:]
+            if header == _header(name, place.size):
+                return data
             # Other tools write other owners and times.
-            found = tarfile.TarInfo.frombuf(data[:BLOCK], "utf-8", "strict")
+            found = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         except (tarfile.HeaderError, ValueError) as error:  # a name that is no text is a ValueError
             raise self._error(name, f"expected a tar header at byte {start}, got: {error}") from error
         if (found.name, found.size) != (name, place.size) or not found.isreg():
             raise self._error(name, f"expected {place.size} bytes at {start}, got {found.name} of {found.size} bytes")
-        return data[BLOCK:]
+        return data
 
     def _error(self, name: str, what: str) -> DataError:
         return DataError(f"{self.path}: {name}: {what}", _verify_hint(self.path))

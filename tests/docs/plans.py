@@ -168,6 +168,16 @@ PAGES_TO_RUN: dict[str, Plan] = {
             **added(" --workers 1" + FEW_VIEWS, "--precision bfloat16 --workers 8"),
         },
     ),
+    "docs/scale.md": Plan(
+        worlds.parts,
+        unable={
+            "torchrun --standalone --nproc-per-node 8 -m bdgan_cli sample --gen biggan-512 --classes all": no_weights(
+                "biggan-512"
+            ),
+            "bdgan sample --gen biggan-512 --classes 0-49 --per-class 10000 --name part-0": no_weights("biggan-512"),
+            "bdgan sample --gen biggan-512 --classes 50-99 --per-class 10000 --name part-1": no_weights("biggan-512"),
+        },
+    ),
     "docs/tasks.md": Plan(worlds.tasks),
     "docs/tour.md": Plan(
         smaller={

@@ -67,6 +67,12 @@ def labelled_shapes() -> None:
     assert main(["filter"]) == 0
 
 
+def parts() -> None:
+    """Sample what two jobs of an array leave."""
+    shapes("part-0", 0, "--classes", "0-1", per_class=1)
+    shapes("part-1", 0, "--classes", "2-3", per_class=1)
+
+
 def folder_of_pictures(folder: str, count: int = 4, size: int = 64) -> None:
     """Write plain pictures, in folders by class as ImageNet has them."""
     for sample in samples(count, classes=ANIMALS, size=(size, size)):
