@@ -6,7 +6,7 @@
 Every process computes with one thread (``--workers 1``) at its own core, so that two have twice the cores of one.
 The rate is that of the sampling alone, from the first process's ``seconds`` (shares are equal up to a shard), without
 the loading of the models. Ratios are of pairs in one round; the machine's load is told beside them, since two
-processes need two free cores. One JSON object on stdout.
+processes need two free cores. JSON on stdout.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def launchers() -> dict[str, list[tuple[str, ...]]]:
         *TORCHRUN, "1", "--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-id", str(port), "--rdzv-endpoint",
         f"127.0.0.1:{port}", "--local-addr", "127.0.0.1",
     )  # fmt: skip
-    return {"one": [()], "two": [(*TORCHRUN, "2", "--standalone")], "two hosts": [host, host]}
+    return {"one": [()], "two processes": [(*TORCHRUN, "2", "--standalone")], "two hosts": [host, host]}
 
 
 def measure(starts: list[tuple[str, ...]], workspace: Path, per_class: int) -> float:
@@ -56,28 +56,37 @@ def measure(starts: list[tuple[str, ...]], workspace: Path, per_class: int) -> f
     return float(answer["samples"] / answer["seconds"])
 
 
+def compare(rounds: int, per_class: int) -> list[dict[str, Any]]:
+    """Sample with one process, two, and two hosts of one, in turn; return the ratios to one."""
+    measured, loads = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder)
+        sample(SampleConfig(workspace=workspace, labels="exact", per_class=5, seed=1, device="cpu"))
+        train_head(TrainHeadConfig(workspace=workspace, steps=20, device="cpu"))
+        for _ in range(rounds):
+            loads.append(os.getloadavg()[0])
+            ways = launchers().items()
+            measured.append({name: measure(starts, workspace, per_class) for name, starts in ways})
+    return [row(name, measured, loads) for name in measured[0] if name != "one"]
+
+
+def row(name: str, measured: list[dict[str, float]], loads: list[float]) -> dict[str, Any]:
+    ratios = [found[name] / found["one"] for found in measured]
+    return {
+        "case": f"sampling by {name} against one process",
+        "per_second": statistics.median(found[name] for found in measured),
+        "one_per_second": statistics.median(found["one"] for found in measured),
+        "ratio": statistics.median(ratios), "ratio_range": [min(ratios), max(ratios)],
+        "cores": os.cpu_count(), "load_before": loads,
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--per-class", type=int, default=300, help="samples of each of the 12 classes")
     options = parser.parse_args()
-    rounds, loads = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        workspace = Path(folder)
-        sample(SampleConfig(workspace=workspace, labels="exact", per_class=5, seed=1, device="cpu"))
-        train_head(TrainHeadConfig(workspace=workspace, steps=20, device="cpu"))
-        for _ in range(options.rounds):
-            loads.append(os.getloadavg()[0])
-            ways = launchers().items()
-            rounds.append({name: measure(starts, workspace, options.per_class) for name, starts in ways})
-    result: dict[str, Any] = {"cores": os.cpu_count(), "load_before": loads, "samples": 12 * options.per_class}
-    for name in rounds[0]:
-        ratios = [found[name] / found["one"] for found in rounds]
-        result[name] = {
-            "per_second": statistics.median(found[name] for found in rounds),
-            "ratio": statistics.median(ratios), "ratio_range": [min(ratios), max(ratios)],
-        }  # fmt: skip
-    print(json.dumps(result, indent=2))
+    print(json.dumps(compare(options.rounds, options.per_class), indent=2))
 
 
 if __name__ == "__main__":

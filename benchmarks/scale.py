@@ -17,10 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bdgan_cli.dataset.index import merge_index
 from bdgan_cli.dataset.merged import drop_merged
-from benchmarks.centers import make_index
-from benchmarks.processes import bdgan
+from benchmarks.processes import bdgan, run
 
 CLASSES, SHARD = 12, 100
 TRAINING = ("sample --exact-labels --per-class 5 --seed 1", "train-head --steps 100")
@@ -37,6 +35,16 @@ ON_INDEX = (
     ("filter", "filter {data} --view clean"),
     ("analyze centers", "analyze centers {data}"),
 )
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from bdgan_cli.dataset.index import merge_index
+from benchmarks.centers import make_index
+make_index(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+merge_index(Path(sys.argv[1]))
+"""
 
 
 def measure(rows: list[dict[str, Any]], folder: Path, count: int, case: str, words: str) -> None:
@@ -68,9 +76,11 @@ def index(count: int, rows: list[dict[str, Any]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         root = folder / "datasets" / "large"
-        make_index(root, count, SHARD)
+        # In a process of its own: a child's peak memory counts from what its parent held when it was started.
+        run([sys.executable, "-c", BUILD, str(root), str(count), str(SHARD)])
         for merged in (True, False):
-            merge_index(root) if merged else drop_merged(root)
+            if not merged:
+                drop_merged(root)
             for case, words in ON_INDEX:
                 told = f"{case}, {'merged index' if merged else f'{count // SHARD:,} parts'}"
                 measure(rows, folder, count, told, words.format(data="datasets/large"))
