@@ -121,10 +121,11 @@ def _read_some(path: Path, schema: pa.Schema) -> pa.Table:
             table = file.read(columns=schema.names, use_threads=False)
     except (pa.ArrowException, OSError, ValueError):
         table = None
-    if table is None or sorted(table.column_names) != sorted(schema.names):
-        table = read_part(path)
-    table = table.select(schema.names)
-    return table if table.schema.equals(schema) else table.cast(schema)
+    if table is not None and sorted(table.column_names) == sorted(schema.names):
+        table = table.select(schema.names)
+        if table.schema.equals(schema) and not any(column.null_count for column in table.columns):
+            return table
+    return read_part(path).select(schema.names)
 
 
 def _open_part(path: Path) -> pq.ParquetFile:

@@ -114,7 +114,7 @@ def _check_member(info: tarfile.TarInfo, archive_bytes: int) -> None:
     if not info.isreg() or info.issparse():
         kind = "a link" if info.islnk() or info.issym() else "a device" if info.isdev() else "a special file"
         raise DataError(f"expected a regular file, got {kind}")
-    if info.offset_data + info.size > archive_bytes:
+    if min(info.size, info.offset_data) < 0 or info.offset_data + info.size > archive_bytes:
         raise DataError(f"expected {info.size} bytes, but the archive ends before")
     if info.size > _MOST_BYTES:
         raise DataError(f"expected up to {_MOST_BYTES >> 20} MB, got {info.size >> 20}")
