@@ -97,7 +97,11 @@ def _members(path: Path, faults: list[Fault]) -> Iterator[_Member]:
     size = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as archive:
+            reached = -1
             for info in archive:
+                if info.size < 0 or info.offset <= reached:  # such a size would send the reader back, for ever
+                    raise tarfile.ReadError(f"a header of {info.size} bytes after byte {reached}")
+                reached = info.offset
                 if info.isdir():
                     continue
                 where = f"{path.name}/{info.name[:100]}"
