@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 METADATA := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check docs clean
+.PHONY: help demo test lint types check docs site clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -33,9 +33,13 @@ check: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-dev
 	$(BIN)/python tools/make_cli_docs.py
 
+# make site: build the pages of docs/ into site/, which can be opened without a server or a network.
+site: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict --site-dir site
+
 # make clean: remove the virtual environment and what the tools left behind.
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build site *.egg-info
 
 # The stamps are younger than the metadata, so that a second run installs nothing.
 $(VENV)/.installed: $(METADATA) | $(BIN)/python
@@ -44,6 +48,10 @@ $(VENV)/.installed: $(METADATA) | $(BIN)/python
 
 $(VENV)/.installed-dev: $(METADATA) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: $(METADATA) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $(VENV)/.installed $@
 
 $(BIN)/python:

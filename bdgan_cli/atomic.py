@@ -7,10 +7,14 @@ that begin with :data:`TEMPORARY`; readers do not see them and the next writer r
 from __future__ import annotations
 
 import errno
+import functools
+import glob
+import hashlib
 import itertools
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,9 +56,9 @@ def temporary_file(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
     Yields:
         Its name and the open file.
     """
-    name = path.parent / f"{TEMPORARY}{os.getpid()}-{next(_counter)}-{path.name}"
+    name = path.parent / f"{TEMPORARY}{_machine()}-{os.getpid()}-{next(_counter)}-{path.name}"
     try:
-        with name.open("xb") as file:
+        with name.open("wb") as file:  # a file of this name is of a dead process whose number this one got
             yield name, file
     finally:
         with suppress(OSError):
@@ -103,9 +107,19 @@ def is_ours(path: Path) -> bool:
     return path.name == LOCK_FILE or path.name.startswith(TEMPORARY)
 
 
-def sweep_temporary(folder: Path) -> int:
-    """Remove what killed writers left in a folder, and return how many files; those of running processes stay."""
-    stale = [path for path in folder.glob(f"{TEMPORARY}*") if not _belongs_to_living(path)]
+def sweep_temporary(folder: Path, name: str = "", *, locked: bool = True) -> int:
+    """Remove what killed writers left in a folder, and return how many files; those of running processes stay.
+
+    Whether a process of another machine or container runs cannot be seen from here. The lock decides: who holds it
+    knows that no other job is at work.
+
+    Args:
+        folder: Where to look.
+        name: Only what was to become the file of that name; by default all.
+        locked: Whether the caller holds the lock, and the other processes of its job write nothing at this moment.
+    """
+    pattern = f"{TEMPORARY}*-{glob.escape(name)}" if name else f"{TEMPORARY}*"
+    stale = [path for path in folder.glob(pattern) if not _belongs_to_living(path, locked)]
     for path in stale:
         path.unlink(missing_ok=True)
     return len(stale)
@@ -124,6 +138,21 @@ def folder_lock(folder: Path) -> Iterator[None]:
     finally:
         (folder / LOCK_FILE).unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Make a folder, keep other writers out of it, and remove what killed ones left there.
+
+    Raises:
+        BdganError: If another writer holds it, or the machine refuses.
+    """
+    with ExitStack() as until_done:
+        with refusals_explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            until_done.enter_context(folder_lock(folder))
+            sweep_temporary(folder)
+        yield
 
 
 def _open_locked(path: Path) -> int:
@@ -155,14 +184,33 @@ def _lock(descriptor: int, path: Path) -> None:
             raise
 
 
-def _belongs_to_living(path: Path) -> bool:
-    pid = path.name.removeprefix(TEMPORARY).split("-", 1)[0]
-    if not pid.isdigit() or int(pid) == os.getpid():
-        return False
+def _belongs_to_living(path: Path, locked: bool) -> bool:
+    machine, _, rest = path.name.removeprefix(TEMPORARY).partition("-")
+    pid = rest.split("-", 1)[0]
+    if machine != _machine() or not pid.isdigit():
+        return not locked
+    return int(pid) != os.getpid() and _is_alive(int(pid))
+
+
+@functools.cache
+def _machine() -> str:
+    """Name the table of processes that numbers are looked up in: this machine since it started, or this container."""
+    facts = [platform.node()]
+    with suppress(OSError):
+        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        facts.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return hashlib.blake2s("/".join(facts).encode(), digest_size=6).hexdigest()
+
+
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state not in ("Z", "X")  # killed, and not yet buried by its parent

@@ -6,23 +6,31 @@ Several processes are started by ``torchrun`` or SLURM and joined by Lightning F
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import nn
 
-from bdgan_cli.errors import UsageError
+from bdgan_cli.errors import BdganError, UsageError
+from bdgan_cli.ranks import Place, check_restarts, read_place, usable_cores
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 
 Made = TypeVar("Made")
 
+# A step of a training that waits this long has lost a process; a process that has done its share waits for the slowest.
+_PATIENCE_STEP, _PATIENCE_SHARE = timedelta(minutes=30), timedelta(days=7)
+
+_LOOK_AGAIN_S = 0.02
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
@@ -36,13 +44,16 @@ class Runtime:
         world_size: How many processes share the work.
         workers: Batches computed at the same time. On a CPU each is computed by one thread, so that results do not
             depend on the number of cores; a GPU takes one batch after the other.
+        encoders: Pieces of finished work encoded at the same time: on a CPU beside the batches, on a GPU by all cores.
+        waiting: The processes as a group that waits for as long as the longest share of work may take; None alone.
     """
 
     device: torch.device
     rank: int = 0
     world_size: int = 1
     workers: int = 1
-    fabric: Fabric | None = None
+    encoders: int = 1
+    waiting: torch.distributed.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -50,9 +61,18 @@ class Runtime:
         return self.rank == 0
 
     def barrier(self) -> None:
-        """Wait until every process has come here."""
-        if self.fabric is not None:
-            self.fabric.barrier()
+        """Wait until every process has come here.
+
+        Raises:
+            BdganError: If one of them has ended before.
+        """
+        if self.waiting is None:
+            return
+        with _loss_explained():
+            work = torch.distributed.barrier(self.waiting, async_op=True)
+            while not work.is_completed():  # looking again and again lets SIGTERM and Ctrl-C through
+                time.sleep(_LOOK_AGAIN_S)
+            work.wait()
 
     def all_sum(self, values: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes; without gradient."""
@@ -80,12 +100,14 @@ class Runtime:
         if self.world_size == 1:
             return make()
         made: list[Made | None] = [make() if self.is_first else None]
-        torch.distributed.broadcast_object_list(made, src=0, device=self.device)
+        self.barrier()
+        with _loss_explained():
+            torch.distributed.broadcast_object_list(made, src=0, group=self.waiting)
         return cast("Made", made[0])
 
     def alone(self) -> Runtime:
         """Return this device for work that the process does without the others."""
-        return Runtime(self.device, workers=self.workers)
+        return Runtime(self.device, workers=self.workers, encoders=self.encoders)
 
     def prepare(self, module: nn.Module) -> nn.Module:
         """Wrap a module so that backward passes average the gradients of all processes; alone, return it as it is."""
@@ -107,30 +129,58 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
         workers: Batches computed at once on a CPU; by default the cores divided among the processes of this machine.
 
     Raises:
-        UsageError: If the device does not exist here.
+        UsageError: If the device does not exist here, or the starter's variables do not fit together.
     """
     chosen = choose_device(device)
     keep_freed_memory()
-    world_size, local_size = process_count(), _environment_int("LOCAL_WORLD_SIZE")
+    place = read_place()
+    cores = usable_cores(place)
+    workers, encoders = (workers or cores, 1) if chosen.type == "cpu" else (1, cores)
     if chosen.type == "cpu":
         torch.set_num_threads(1)
-        workers = workers or max(1, _usable_cores() // local_size)
-    else:
-        workers = 1
-    if world_size == 1:
-        return Runtime(chosen, workers=workers)
+    if place.world_size == 1:
+        return Runtime(chosen, workers=workers, encoders=encoders)
 
+    check_restarts()
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
-    nodes = max(1, world_size // local_size)
-    fabric = Fabric(accelerator=chosen.type, devices=local_size, num_nodes=nodes, strategy="ddp")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # progress and notes are the reporter's
+    fabric = Fabric(
+        accelerator=chosen.type, devices=place.local_size, num_nodes=place.machines,
+        strategy=DDPStrategy(timeout=_PATIENCE_STEP), plugins=_environment(place),
+    )  # fmt: skip
     fabric.launch()
-    return Runtime(fabric.device, fabric.global_rank, fabric.world_size, workers, fabric)
+    waiting = torch.distributed.new_group(timeout=_PATIENCE_SHARE, backend="gloo")
+    assert not isinstance(waiting, int)  # a number stands for a group that this process is not in
+    return Runtime(fabric.device, fabric.global_rank, fabric.world_size, workers, encoders, waiting)
 
 
-def process_count() -> int:
-    """Return how many processes the job has, as torchrun or SLURM say."""
-    return _environment_int("WORLD_SIZE", "SLURM_NTASKS")
+def _environment(place: Place) -> ClusterEnvironment:
+    """Return Fabric's reader of the starter's variables."""
+    from lightning_fabric.plugins.environments.kubeflow import KubeflowEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if place.starter == "srun":
+        # Fabric reads the job's variables, which the step that really runs may differ from.
+        os.environ["SLURM_NTASKS"] = str(place.world_size)
+        os.environ["SLURM_NTASKS_PER_NODE"] = str(place.local_size)
+        os.environ["SLURM_NNODES"] = str(place.machines)
+        return SLURMEnvironment()
+    return KubeflowEnvironment() if place.starter == "kubeflow" else TorchElasticEnvironment()
+
+
+@contextmanager
+def _loss_explained() -> Iterator[None]:
+    """Turn what a lost connection raises into an error with a hint."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise BdganError(
+            f"another process of the job has ended before its work was done ({str(error).splitlines()[0]:.120})",
+            "see its own message; then run the same command again: what is finished is kept",
+        ) from error
 
 
 @contextmanager
@@ -176,17 +226,6 @@ def keep_freed_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, 1 << 30)
         mallopt(_M_TRIM_THRESHOLD, (1 << 31) - 1)
         mallopt(_M_TOP_PAD, 64 << 20)
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _environment_int(*names: str) -> int:
-    for name in names:
-        if os.environ.get(name, "").isdigit():
-            return int(os.environ[name])
-    return 1
 
 
 def peak_memory_gb() -> float:

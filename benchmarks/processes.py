@@ -43,6 +43,6 @@ def run(command: list[str], *, folder: Path | None = None) -> Taken:
 
 def bdgan(words: str, workspace: Path) -> tuple[dict[str, Any], Taken]:
     """Run a command of bdgan inside a workspace; return its JSON and what it took."""
-    taken = run([*BDGAN, *words.split(), "--json", "--quiet"], folder=workspace)
+    taken = run([*BDGAN, *words.split(), "--json"], folder=workspace)
     answer: dict[str, Any] = json.loads(taken.output)
     return answer, taken

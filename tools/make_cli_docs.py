@@ -66,13 +66,16 @@ def _table(heading: str, params: list[Any]) -> Iterator[str]:
 
 
 def _placeholder(param: Any) -> str:
-    name = param.name.upper() + ("..." if param.nargs == -1 else "")
-    return param.metavar or (name if param.required else f"[{name}]")
+    return _argument(param) if param.required else f"[{_argument(param)}]"
+
+
+def _argument(param: Any) -> str:
+    return param.metavar or param.name.upper() + ("..." if param.nargs == -1 else "")
 
 
 def _names(param: Any) -> str:
     if param.param_type_name == "argument":
-        return f"`{_placeholder(param).removeprefix('[').removesuffix(']')}`"
+        return f"`{_argument(param)}`"
     return ", ".join(f"`{name}`" for name in [*param.opts, *param.secondary_opts])
 
 

@@ -9,6 +9,10 @@ import typer
 
 from bdgan_cli import __version__
 from bdgan_cli.cli import analyze, annotate, benchmark_app, data, demo, filter, models, pretrain, sample, train_head
+from bdgan_cli.ranks import refuse_several
+
+# What several processes share; every other command is the work of one.
+_SHARED = ("sample", "benchmark", "pretrain")
 
 app = typer.Typer(
     name="bdgan",
@@ -28,11 +32,14 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def bdgan(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Make labelled segmentation datasets from class-conditional generators."""
+    if context.invoked_subcommand not in _SHARED:
+        refuse_several(context.invoked_subcommand or "bdgan")
 
 
 def _add(name: str, command: Callable[..., None], summary: str, examples: str) -> None:

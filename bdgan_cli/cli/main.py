@@ -27,6 +27,12 @@ TERMINATED = 128 + signal.SIGTERM
 # What the machine refuses, through no fault of the program: these get an error line instead of a traceback.
 _REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS})
 
+# Go on from what they find: --overwrite would throw away what the interrupted run has finished.
+_GO_ON = (
+    ["sample"], ["train-head"], ["benchmark"], ["pretrain"], ["demo"], ["data", "import"], ["data", "export"],
+    ["data", "merge"], ["data", "materialize"],
+)  # fmt: skip
+
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -108,13 +114,18 @@ def _refusal(error: OSError) -> str:
 
 
 def _resume_line(args: list[str]) -> str:
-    """Return the same command for the shell, with ``--resume`` where the command knows it."""
+    """Return the command that goes on: with ``--resume`` where it knows that, without what would start anew."""
     program = ["python", "-m", "bdgan_cli"] if Path(sys.argv[0]).name == "__main__.py" else ["bdgan"]
     resume = ["--resume"] if "--resume" not in args and _knows_resume(args) else []
-    return shlex.join([*program, *args, *resume])
+    goes_on = args[:1] in _GO_ON or args[:2] in _GO_ON
+    return shlex.join([*program, *(arg for arg in args if not (goes_on and arg == "--overwrite")), *resume])
 
 
 def _knows_resume(args: list[str]) -> bool:
-    commands = getattr(typer.main.get_command(app), "commands", {})
-    named = [commands[arg] for arg in args[:1] if arg in commands]
-    return any("--resume" in option.opts for command in named for option in command.params)
+    command = typer.main.get_command(app)
+    for arg in args:
+        commands = getattr(command, "commands", {})
+        if arg not in commands:
+            break
+        command = commands[arg]
+    return any("--resume" in option.opts for option in command.params)

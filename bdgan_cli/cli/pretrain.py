@@ -19,11 +19,9 @@ from bdgan_cli.cli.options import (
     SeedOption,
     WorkspaceOption,
 )
+from bdgan_cli.ranks import refuse_several
 
-pretrain_app = typer.Typer(
-    no_args_is_help=True,
-    help="Pre-train a backbone on pictures, then jointly on a labelled dataset, and export it to other tools.",
-)
+pretrain_app = typer.Typer(no_args_is_help=True)
 
 CONTRASTIVE_EPILOG = """Examples:
 
@@ -166,15 +164,23 @@ def joint(
     _run(config, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
 
+@pretrain_app.callback()
+def pretrain(context: typer.Context) -> None:
+    """Pre-train a backbone on pictures, then jointly on a labelled dataset, and export it to other tools."""
+    if context.invoked_subcommand == "export":
+        refuse_several("pretrain export")
+
+
 def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
 def _run(config: Any, *, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    from bdgan_cli.workflows.pretrain import plan_pretrain, pretrain
+    from bdgan_cli.workflows.pretrain import plan_pretrain
+    from bdgan_cli.workflows.pretrain import pretrain as run
 
     report = terminal.reporter(quiet or not terminal.is_first_process())
-    facts = (plan_pretrain if dry_run else pretrain)(config, report).figures
+    facts = (plan_pretrain if dry_run else run)(config, report).figures
     if not terminal.is_first_process():
         return
     if as_json:

@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import TextIO
 
 from bdgan_cli.progress import Reporter, Silent
+from bdgan_cli.ranks import read_place
 
 SCHEMA_VERSION = 1
 
@@ -30,8 +31,7 @@ def reporter(quiet: bool = False) -> Reporter:
 
 def is_first_process() -> bool:
     """Tell whether this is the only process of its job, or the one of several (torchrun, SLURM) that speaks."""
-    rank = os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"
-    return rank == "0"
+    return read_place().rank == 0
 
 
 def say(text: str) -> None:

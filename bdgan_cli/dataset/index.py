@@ -115,17 +115,15 @@ def read_part(path: Path) -> pa.Table:
 
 
 def _read_some(path: Path, schema: pa.Schema) -> pa.Table:
-    """Read some columns of an index part; what is missing or broken is left to :func:`read_part`."""
+    """Read some columns of an index part; what is missing, broken or of another type is left to :func:`read_part`."""
     try:
         with _open_part(path) as file:
-            table = file.read(columns=schema.names, use_threads=False)
-    except (pa.ArrowException, OSError, ValueError):
+            table = file.read(columns=schema.names, use_threads=False).select(schema.names)
+    except (pa.ArrowException, OSError, ValueError, KeyError):
         table = None
-    if table is not None and sorted(table.column_names) == sorted(schema.names):
-        table = table.select(schema.names)
-        if table.schema.equals(schema) and not any(column.null_count for column in table.columns):
-            return table
-    return read_part(path).select(schema.names)
+    if table is None or not table.schema.equals(schema) or any(column.null_count for column in table.columns):
+        return read_part(path).select(schema.names)
+    return table
 
 
 def _open_part(path: Path) -> pq.ParquetFile:

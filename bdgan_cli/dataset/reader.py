@@ -117,7 +117,7 @@ class Dataset:
         """
         shard: Shard | None = None
         try:
-            for batch in self.table.select(_READING).to_batches(max_chunksize=_BATCH_ROWS):
+            for batch in self.table.select(self._reading).to_batches(max_chunksize=_BATCH_ROWS):
                 for row in batch.to_pylist():
                     path = self._shard_path(row)
                     if shard is None or shard.path != path:
@@ -143,7 +143,11 @@ class Dataset:
 
     @cached_property
     def _reading_columns(self) -> dict[str, pa.ChunkedArray]:
-        return {name: self.table[name] for name in _READING}
+        return {name: self.table[name] for name in self._reading}
+
+    @property
+    def _reading(self) -> list[str]:
+        return [name for name in _READING if name in self.table.column_names]  # analyses hold fewer columns
 
     def _shard_path(self, row: dict[str, Any]) -> Path:
         return self.root / "shards" / f"{row['shard']}.tar"

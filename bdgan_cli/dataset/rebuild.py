@@ -183,6 +183,7 @@ def _rewritten(shard: NewShard) -> Iterator[EncodedSample]:
             new = shard.source.changed(row)
             if "meta" in members:
                 members["meta"] = _changed_meta(members["meta"], new, f"{path}: {row['key']}")
+                new["meta_sha256"] = hashlib.sha256(members["meta"]).hexdigest()
             yield EncodedSample(new["key"], members, new)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bdgan_cli.dataset.codecs import encode_image, encode_latent, encode_mask
 from bdgan_cli.dataset.masks import NO_MASK, MaskFacts, mask_facts
-from bdgan_cli.dataset.schema import SCORE_COLUMNS, check_key
+from bdgan_cli.dataset.schema import MEMBERS, SCORE_COLUMNS, check_key
 from bdgan_cli.errors import DataError
 
 
@@ -88,7 +88,7 @@ def encode_sample(sample: Sample, image_format: str = "png", image_bytes: bytes 
         members["latent"] = encode_latent(sample.latent, sample.key)
     members["meta"] = _encode_meta(sample)
     facts = NO_MASK if sample.mask is None else mask_facts(sample.mask)
-    hashes = {f"{name}_sha256": _sha256(members.get(name)) for name in ("image", "mask", "latent")}
+    hashes = {f"{name}_sha256": _sha256(members.get(name)) for name in MEMBERS}
     return EncodedSample(sample.key, members, {**_row(sample, facts), "image_format": image_format, **hashes})
 
 

@@ -55,6 +55,7 @@ INDEX_SCHEMA = pa.schema(
         ("image_sha256", pa.string()),
         ("mask_sha256", pa.string()),
         ("latent_sha256", pa.string()),
+        ("meta_sha256", pa.string()),
     ]
 )
 REQUIRED_COLUMNS = ("key", "class_id", "image_format", "image_offset", "image_size", "height", "width")

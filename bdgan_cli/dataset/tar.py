@@ -107,20 +107,21 @@ class Shard:
         start = place.offset - BLOCK
         # An index may name any number, and memory is taken for as many bytes as are asked for.
         is_inside = 0 <= start <= start + wanted <= self._size and place.size >= 0
-        data = os.pread(self._descriptor, wanted, start) if is_inside else b""
-        if len(data) < wanted or not is_inside:
+        header = os.pread(self._descriptor, BLOCK, start) if is_inside else b""
+        data = os.pread(self._descriptor, place.size, place.offset) if is_inside else b""
+        if len(header) + len(data) < wanted or not is_inside:
             what = f"expected {start + wanted} bytes or more, got {self._size}: the shard is cut short"
             raise self._error(name, what)
         try:
-            if data.startswith(_header(name, place.size)):
-                return data[BLOCK:]
+            if header == _header(name, place.size):
+                return data
             # Other tools write other owners and times.
-            found = tarfile.TarInfo.frombuf(data[:BLOCK], "utf-8", "strict")
+            found = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         except (tarfile.HeaderError, ValueError) as error:  # a name that is no text is a ValueError
             raise self._error(name, f"expected a tar header at byte {start}, got: {error}") from error
         if (found.name, found.size) != (name, place.size) or not found.isreg():
             raise self._error(name, f"expected {place.size} bytes at {start}, got {found.name} of {found.size} bytes")
-        return data[BLOCK:]
+        return data
 
     def _error(self, name: str, what: str) -> DataError:
         return DataError(f"{self.path}: {name}: {what}", _verify_hint(self.path))
@@ -150,6 +151,31 @@ def walk(path: Path) -> Iterator[tuple[str, Place]]:
                 raise DataError(f"{path}: {what}")
             yield found.name, Place(position + BLOCK, found.size)
             position += BLOCK + found.size + -found.size % BLOCK
+
+
+def odd_bytes(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what no reader looks at and yet is not as it was written: details of headers, the zeros between files.
+
+    Yields:
+        The name of the file before or in which it lies, empty for the end of the archive; and what was expected.
+    """
+    with path.open("rb") as file:
+        end = 0
+        for name, place in walk(path):
+            file.seek(place.offset - BLOCK)
+            is_plain = name.isascii() and len(name) <= _NAME_BYTES
+            if not is_plain or file.read(BLOCK) != _header(name, place.size):
+                yield name, f"expected the plain USTAR header of {name}, got another"
+            end = place.offset + place.size
+            file.seek(end)
+            padding = file.read(-end % BLOCK)
+            if any(padding):
+                yield name, f"expected zeros after {name} up to the next block, got other bytes"
+            end += len(padding)
+        file.seek(end)
+        rest = file.read(2 * BLOCK + 1)
+        if rest != bytes(2 * BLOCK):
+            yield "", f"expected {2 * BLOCK} zeros and nothing more at the end of the archive, got other bytes"
 
 
 def _parse(path: Path, block: bytes, position: int) -> tarfile.TarInfo:

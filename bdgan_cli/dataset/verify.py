@@ -14,7 +14,7 @@ from bdgan_cli.dataset.masks import NO_MASK, mask_facts
 from bdgan_cli.dataset.merged import MERGED_FILE, read_merged, same_rows
 from bdgan_cli.dataset.reader import decode_row, read_members
 from bdgan_cli.dataset.schema import INDEX_SCHEMA, MEMBERS, DatasetInfo, check_key, planned_counts
-from bdgan_cli.dataset.tar import Place, Shard, member_name, walk
+from bdgan_cli.dataset.tar import Place, Shard, member_name, odd_bytes, walk
 from bdgan_cli.errors import DataError
 from bdgan_cli.progress import Reporter
 
@@ -110,6 +110,8 @@ def _check_listing(shard: Shard, stem: str, rows: list[dict[str, Any]]) -> Itera
     except DataError as error:
         yield Problem("", stem, error.message)
         return
+    for name, what in odd_bytes(shard.path):
+        yield Problem(expected[name][0] if name in expected else "", stem, what)
     for name in sorted(set(expected) - found):
         yield Problem(expected[name][0], stem, f"expected the file {name}, got none")
 
@@ -119,11 +121,7 @@ def _check_row(shard: Shard, row: dict[str, Any], info: DatasetInfo) -> Iterator
     try:
         check_key(row["key"])
         members = read_members(shard, row, MEMBERS)
-        changed = [
-            what
-            for name in ("image", "mask", "latent")
-            for what in _check_hash(name, members.get(name), row[f"{name}_sha256"])
-        ]
+        changed = [what for name in MEMBERS for what in _check_hash(name, members.get(name), row[f"{name}_sha256"])]
         if changed:  # whatever else is wrong follows from it
             yield from changed
             return

@@ -41,7 +41,7 @@ def write_view(dataset: Dataset, name: str, decisions: pa.Table) -> Path:
     table = _checked(dataset, name, decisions)
     with atomic.refusals_explained(path):
         path.parent.mkdir(exist_ok=True)
-        atomic.sweep_temporary(path.parent)
+        atomic.sweep_temporary(path.parent, locked=False)
         with atomic.temporary_file(path) as (temporary, file):
             pq.write_table(table, file, compression="zstd")
             atomic.seal(file)

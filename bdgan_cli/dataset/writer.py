@@ -133,11 +133,14 @@ def open_for_writing(path: Path | str, info: DatasetInfo, *, overwrite: bool = F
             _remove_dataset_files(root)
         elif marker.is_file():
             check_same_plan(read_info(root), info, str(root))
-        for name in ("", "shards", "index"):
-            (root / name).mkdir(exist_ok=True)
-            atomic.sweep_temporary(root / name)
+        atomic.sweep_temporary(root)
+    # First of all: without it, what a killed writer leaves would be a folder of something else.
     if not marker.is_file() or marker.read_bytes() != content:
         atomic.write_atomically(marker, content)
+    with atomic.refusals_explained(root):
+        for name in ("shards", "index"):
+            (root / name).mkdir(exist_ok=True)
+            atomic.sweep_temporary(root / name)
     return DatasetWriter(root, info)
 
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from bdgan_cli.atomic import is_ours
 from bdgan_cli.errors import DataError, UsageError
-from bdgan_cli.heads.files import HEAD_FILE, write_tensors
+from bdgan_cli.heads.files import HEAD_FILE, WEIGHTS_FILE, write_tensors
 from bdgan_cli.heads.turns import Turns
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_json, read_metadata
+from bdgan_cli.training.loop import LOG_FOLDER, Figures
 from bdgan_cli.weights.files import read_tensors
 
-_IDENTITY, _TURNS = "identity", "turns"
+_IDENTITY, _TURNS, _RECENT = "identity", "turns", "recent"
 
 
 def write_checkpoint(
-    folder: Path, state: Mapping[str, Tensor], identity: Mapping[str, Any], turns: Turns | None = None
+    folder: Path,
+    state: Mapping[str, Tensor],
+    identity: Mapping[str, Any],
+    turns: Turns | None = None,
+    recent: Sequence[Figures] = (),
 ) -> None:
     """Replace a training's checkpoint, whole or not at all.
 
@@ -29,8 +35,9 @@ def write_checkpoint(
         state: Of its trainer.
         identity: What the training is bound to.
         turns: How its steps are cut up; who goes on must cut them in the same way to get the same bytes.
+        recent: Figures of its last steps.
     """
-    told = {_IDENTITY: json.dumps(identity, sort_keys=True)}
+    told = {_IDENTITY: json.dumps(identity, sort_keys=True), _RECENT: json.dumps(list(recent))}
     if turns is not None:
         told[_TURNS] = json.dumps(asdict(turns), sort_keys=True)
     write_tensors(folder / CHECKPOINT_FILE, state, told)
@@ -70,6 +77,19 @@ def read_turns(folder: Path) -> Turns | None:
         raise DataError(f"{path}: cannot read how its steps are cut up: {error}", "start again: --overwrite") from error
 
 
+def read_recent(folder: Path) -> list[Figures]:
+    """Read the figures of the last steps before a training's checkpoint; none if it does not hold them.
+
+    Raises:
+        DataError: If it holds something else.
+    """
+    path = folder / CHECKPOINT_FILE
+    recent = read_json(path, read_metadata(path).get(_RECENT, "[]")) if path.is_file() else []
+    if not isinstance(recent, list) or not all(isinstance(figures, dict) for figures in recent):
+        raise DataError(f"{path}: expected figures of its last steps, got something else", "start again: --overwrite")
+    return recent
+
+
 def check_free(folder: Path) -> None:
     """Refuse to write where something lies that nobody asked to replace.
 
@@ -82,5 +102,9 @@ def check_free(folder: Path) -> None:
         )
     if (folder / HEAD_FILE).is_file():
         raise UsageError(f"{folder} holds a trained head already", "choose another --name, or replace it: --overwrite")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    # What a training leaves that was killed before its first checkpoint, or while it wrote its weights.
+    leftovers = {LOG_FOLDER, WEIGHTS_FILE}
+    if folder.exists() and not (
+        folder.is_dir() and all(path.name in leftovers or is_ours(path) for path in folder.iterdir())
+    ):
         raise UsageError(f"{folder} holds something that is no head", "choose another --name")

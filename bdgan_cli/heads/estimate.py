@@ -184,3 +184,11 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
         if seconds > _TIMED_TWICE_BELOW_S:
             break
     return seconds
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration in the unit that suits it, such as ``2.5 h``."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"

@@ -20,7 +20,7 @@ from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.weights.files import read_tensors
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-_IDENTITY, _STATE = "identity", "state"
+_TRAINING, _IDENTITY, _STATE = "training", "identity", "state"
 _AGAIN = "start again: --overwrite"
 
 
@@ -36,8 +36,9 @@ def write_checkpoint(path: Path, state: Mapping[str, Any], identity: Mapping[str
         BdganError: If the machine refuses to write.
     """
     tensors: dict[str, Tensor] = {}
-    told = {_IDENTITY: json.dumps(identity, sort_keys=True), _STATE: json.dumps(_outline(state, tensors))}
-    write_atomically(path, save(tensors, told))
+    told = {_IDENTITY: identity, _STATE: _outline(state, tensors)}
+    # Under one name: safetensors writes several in an order of chance, and equal states must give equal bytes.
+    write_atomically(path, save(tensors, {_TRAINING: json.dumps(told, sort_keys=True)}))
 
 
 def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -50,12 +51,12 @@ def read_checkpoint(path: Path, identity: Mapping[str, Any]) -> dict[str, Any] |
     if not path.is_file():
         return None
     tensors = read_tensors(path)
-    told = read_metadata(path)
-    if not {_IDENTITY, _STATE} <= told.keys():
+    told = read_json(path, read_metadata(path).get(_TRAINING, "{}"))
+    if not isinstance(told, dict) or not {_IDENTITY, _STATE} <= told.keys():
         raise DataError(f"{path} does not say what was trained", _AGAIN)
-    check_same(path, read_json(path, told[_IDENTITY]), json.loads(json.dumps(identity)))
+    check_same(path, told[_IDENTITY], json.loads(json.dumps(identity)))
     try:
-        state = _filled(read_json(path, told[_STATE]), tensors)
+        state = _filled(told[_STATE], tensors)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: expected the outline of a state, got another: {error}", _AGAIN) from error
     if not isinstance(state, dict):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,12 +45,15 @@ class Course:
         folder: Where the event log goes.
         save: Writes a checkpoint; called by the first process alone.
         judge: Measures on the way, with every checkpoint but the last; every process calls it.
+        recent: Figures of the last steps, oldest first; kept up to date, so that ``save`` can keep them, and filled
+            with those of the checkpoint by who goes on.
     """
 
     label: str
     folder: Path
     save: Callable[[], None]
     judge: Callable[[], Figures] | None = None
+    recent: list[Figures] = field(default_factory=list)
 
 
 def run_steps(
@@ -77,10 +79,10 @@ def run_steps(
         runtime: The processes that train together; by default this one alone.
 
     Returns:
-        Each figure's mean over the last steps; nothing if no step was left.
+        Each figure's mean over the last steps; nothing if none was made.
     """
     is_first = runtime is None or runtime.is_first
-    recent: deque[Figures] = deque(maxlen=_WINDOW)
+    recent = course.recent
     judged: dict[str, float] = {}
     saved_s = time.monotonic()
     with _event_log(course.folder, trainer.step, is_first) as log, held_interrupts() as held:
@@ -88,6 +90,7 @@ def run_steps(
             with report.task(course.label, steps, "steps", trainer.step) as task:
                 while trainer.step < steps:
                     recent.append(advance())
+                    del recent[:-_WINDOW]
                     _tell(log, recent[-1], trainer.step)
                     is_tenth = trainer.step % max(1, steps // CHECKPOINTS) == 0
                     if is_tenth and trainer.step < steps and course.judge is not None:

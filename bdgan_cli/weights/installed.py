@@ -18,7 +18,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bdgan_cli.atomic import folder_lock, write_atomically
+from bdgan_cli.atomic import folder_lock, sweep_temporary, write_atomically
 from bdgan_cli.errors import DataError
 
 FORMAT_VERSION = 1
@@ -106,6 +106,7 @@ def installing(name: str) -> Iterator[None]:
     with folder_lock(downloads):
         for left in model_folder(name).parent.glob(f".{name}.*"):
             shutil.rmtree(left, ignore_errors=True)
+        sweep_temporary(downloads)
         yield
 
 

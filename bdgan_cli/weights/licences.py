@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 
-from bdgan_cli.atomic import write_atomically
+from bdgan_cli.atomic import sweep_temporary, write_atomically
 from bdgan_cli.errors import BdganError
 from bdgan_cli.weights.card import ModelCard
 from bdgan_cli.weights.installed import cache_folder
@@ -26,6 +26,7 @@ def mark_seen(card: ModelCard) -> None:
     content = json.dumps({**_shown(), card.name: card.terms}, indent=2, sort_keys=True) + "\n"
     with suppress(OSError, BdganError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep_temporary(path.parent)
         write_atomically(path, content.encode())
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bdgan_cli.atomic import write_atomically
+
 
 @dataclass(frozen=True)
 class Partial:
@@ -46,7 +48,7 @@ class Partial:
         """Note which state of which address is coming."""
         notes = {"url": url, "etag": headers.get("ETag"), "last_modified": headers.get("Last-Modified")}
         known = {key: value for key, value in notes.items() if value}
-        self.notes_path.write_text(json.dumps({**known, "total": str(total or 0)}), encoding="utf-8")
+        write_atomically(self.notes_path, json.dumps({**known, "total": str(total or 0)}).encode())
 
     def headers_to_resume(self, url: str, any_address: bool) -> dict[str, str]:
         """Return the request headers that ask for the rest, none if the download must start anew.

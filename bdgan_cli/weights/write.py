@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from bdgan_cli.atomic import put_in_place, refusals_explained, seal, temporary_file
 from bdgan_cli.errors import DataError
 from bdgan_cli.weights.card import WeightFile
 
@@ -23,7 +24,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype_of: Callable[
     """Write tensors as safetensors.
 
     Args:
-        path: The file, which is replaced.
+        path: The file, which is replaced by the whole new one or not at all.
         tensors: May be mapped from another file; each is read once.
         dtype_of: The type in which the tensor of that name is stored: float32, bfloat16 or float16.
 
@@ -32,6 +33,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype_of: Callable[
 
     Raises:
         DataError: If a tensor holds something else than finite numbers.
+        BdganError: If the machine refuses to write.
     """
     # Wide types first keeps every tensor aligned to its type, and names make the order the same each time.
     keys = sorted(tensors, key=lambda key: (-dtype_of(key).itemsize, key))
@@ -45,7 +47,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype_of: Callable[
     header += b" " * (-len(header) % 8)
 
     digest = hashlib.sha256()
-    with path.open("wb") as file:
+    with refusals_explained(path), temporary_file(path) as (temporary, file):
         for block in [len(header).to_bytes(8, "little"), header]:
             digest.update(block)
             file.write(block)
@@ -53,9 +55,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], dtype_of: Callable[
             block_NB = _bytes(key, tensors[key], dtype_of(key))
             digest.update(block_NB)
             file.write(block_NB)
-        size, mtime_ns = file.tell(), 0
-    mtime_ns = path.stat().st_mtime_ns
-    return WeightFile(path.name, digest.hexdigest(), size, mtime_ns)
+        size = file.tell()
+        seal(file)
+        put_in_place(temporary, path)
+    return WeightFile(path.name, digest.hexdigest(), size, path.stat().st_mtime_ns)
 
 
 def _bytes(key: str, tensor: Tensor, dtype: torch.dtype) -> memoryview:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bdgan_cli.atomic import write_atomically
+from bdgan_cli.atomic import refusals_explained, sweep_temporary, write_atomically
 from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.pictures import Picture
 from bdgan_cli.dataset.reader import Dataset, open_dataset, split_reference
@@ -106,13 +106,16 @@ def write_results(folder: Path, files: Mapping[str, bytes], *, overwrite: bool =
 
     Raises:
         UsageError: If a file of other content is there and is not to be replaced.
+        BdganError: If the machine refuses to write.
     """
     if not overwrite:
         for name, content in files.items():
             path = folder / name
             if path.exists() and (not path.is_file() or path.read_bytes() != content):
                 raise UsageError(f"{path} holds other results", "use --overwrite, or another folder: --out")
-    folder.mkdir(parents=True, exist_ok=True)
+    with refusals_explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_temporary(folder)
     for name, content in files.items():
         write_atomically(folder / name, content)
     return [folder / name for name in files]

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bdgan_cli import runs
-from bdgan_cli.atomic import write_atomically
+from bdgan_cli.atomic import sole_writer, sweep_temporary, write_atomically
 from bdgan_cli.dataset.annotation.registry import find_tool
 from bdgan_cli.dataset.annotation.tool import Pick, Tool
 from bdgan_cli.dataset.importers.pairs import Fault
@@ -29,7 +29,7 @@ from bdgan_cli.errors import MissingError, UsageError, near_names
 from bdgan_cli.filtering.diversity import SELECTIONS
 from bdgan_cli.heads.files import read_card
 from bdgan_cli.progress import Reporter, Silent, Task
-from bdgan_cli.runtime import process_count
+from bdgan_cli.ranks import refuse_several
 from bdgan_cli.workflows.annotation_choice import Choice, most_used, used_samples, write_choice
 from bdgan_cli.workflows.annotation_plan import (
     CANDIDATES,
@@ -104,6 +104,18 @@ class PlanResult:
     plan: AnnotationPlan
 
 
+class _Choices(NamedTuple):
+    """What a configuration comes to."""
+
+    generator: str
+    head: Path | None
+    select: str
+    labels: tuple[str, ...]
+    name: str
+    candidates: int
+    tool: Tool
+
+
 def plan_annotation(config: PlanConfig, report: Reporter | None = None) -> PlanResult:
     """Sample candidates, choose, and write what the annotation tool opens; a plan is never written twice.
 
@@ -113,8 +125,7 @@ def plan_annotation(config: PlanConfig, report: Reporter | None = None) -> PlanR
         BdganError: If the machine refuses to write.
     """
     report = report or Silent()
-    if process_count() > 1:
-        raise UsageError(f"annotate plan runs in one process, not in {process_count()}", "start it without torchrun")
+    refuse_several("annotate plan")
     tool = find_tool(config.tool)
     asked_head = config.head if config.head not in ("auto", "none") else None
     generator = choose_generator(config.generator, config.workspace, asked_head, report)
@@ -127,6 +138,12 @@ def plan_annotation(config: PlanConfig, report: Reporter | None = None) -> PlanR
     count = config.candidates or config.per_class * (1 if select == "random" else _CANDIDATES_FOR_EACH)
     if count < config.per_class:
         raise UsageError(f"{count} candidates of each class are fewer than {config.per_class}", "use more --candidates")
+    with sole_writer(folder):
+        return _write(config, _Choices(generator, head, select, labels, name, count, tool), folder, report)
+
+
+def _write(config: PlanConfig, choices: _Choices, folder: Path, report: Reporter) -> PlanResult:
+    generator, head, select, labels, name, count, tool = choices
     used = used_samples(config.workspace, generator)
     sample(
         SampleConfig(
@@ -139,6 +156,8 @@ def plan_annotation(config: PlanConfig, report: Reporter | None = None) -> PlanR
     dataset = open_dataset(candidates_folder(folder))
     candidates = write_choice(dataset, Choice(select, config.per_class, config.seed), used, report)
     chosen, work = open_chosen(folder), folder / WORK
+    for place in (work, *(path for path in work.rglob("*") if path.is_dir())):
+        sweep_temporary(place)
     with report.task("write", len(chosen), "pictures") as task:
         for path, data in tool.hand_out(_picks(chosen, task), labels, f"{name}/{WORK}"):
             write_atomically(work / path, data)

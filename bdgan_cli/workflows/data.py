@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bdgan_cli.atomic import write_atomically
+from bdgan_cli.atomic import sweep_temporary, write_atomically
 from bdgan_cli.dataset.class_lists import select_classes
 from bdgan_cli.dataset.codecs import encode_image
 from bdgan_cli.dataset.importers import folder as folder_importer
@@ -133,6 +133,7 @@ def show(config: ShowConfig, report: Reporter | None = None) -> Path:
     title = f"{Path(dataset.reference).name}: {len(tiles)} of {len(chosen)} samples"
     legend = legend_of(tiles, dataset.info.label_names)
     picture = draw_grid(tiles, title, legend, columns=config.columns, tile_px=config.tile_px)
+    sweep_temporary(config.out.parent, config.out.name)
     write_atomically(config.out, encode_image(picture, "png"))
     return config.out
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from bdgan_cli.atomic import is_ours, sole_writer, write_atomically
 from bdgan_cli.dataset.reader import Dataset, open_dataset
 from bdgan_cli.errors import UsageError
 from bdgan_cli.evaluation.ranking import auroc
@@ -107,6 +108,11 @@ def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
     report = report or Silent()
     world = find_world(config.generator)
     _check_folder(config.out)
+    with sole_writer(config.out):
+        return _run(config, world, report)
+
+
+def _run(config: DemoConfig, world: World, report: Reporter) -> DemoResult:
     started = time.perf_counter()
     # Another seed than the samples': no annotated sample may come again among those that are judged.
     annotated = sample(
@@ -139,7 +145,7 @@ def demo(config: DemoConfig, report: Reporter | None = None) -> DemoResult:
     parts = _judge(config, world, head, (sampled, stress), filtered, report)
     figures = summarize(parts, time.perf_counter() - started)
     page = write_page(parts, figures)
-    (config.out / "report.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_atomically(config.out / "report.json", (json.dumps(figures, indent=2) + "\n").encode())
     return DemoResult(page, figures)
 
 
@@ -212,7 +218,7 @@ def _stress_config(world: World, config: DemoConfig) -> SampleConfig:
 
 def _check_folder(out: Path) -> None:
     ours = {"datasets", "heads", "report.html", "report.json"}
-    others = sorted(path.name for path in out.iterdir() if path.name not in ours) if out.is_dir() else []
+    others = sorted(p.name for p in out.iterdir() if p.name not in ours and not is_ours(p)) if out.is_dir() else []
     if others or (out.exists() and not out.is_dir()):
         raise UsageError(
             f"{out} holds something else ({', '.join(others[:3]) or 'a file'})", "choose another folder: --out"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bdgan_cli import __version__
+from bdgan_cli.atomic import write_atomically
 from bdgan_cli.dataset.pictures import Tile, draw_tile
 from bdgan_cli.evaluation.ranking import risk_coverage
 from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, SCORES
@@ -37,7 +38,7 @@ def write_page(parts: DemoParts, figures: dict[str, Any]) -> Path:
         "scatter": inline(scatter_chart(_clouds(parts), DEFAULT_SCORE, parts.world.reference)),
         "bars": inline(_bars(figures)),
     }
-    page.write_text(render_page("demo.html", values), encoding="utf-8")
+    write_atomically(page, render_page("demo.html", values).encode())
     return page
 
 

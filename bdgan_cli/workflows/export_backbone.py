@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from bdgan_cli import runs
-from bdgan_cli.atomic import write_atomically
+from bdgan_cli.atomic import sole_writer, write_atomically
 from bdgan_cli.errors import UsageError, near_names
 from bdgan_cli.pretraining.layouts import LAYOUTS
 from bdgan_cli.weights.backbones import load_backbone, read_backbone
@@ -76,7 +76,7 @@ def export_backbone(config: ExportBackboneConfig) -> ExportBackboneResult:
     """Write a backbone's weights under another tool's names, and beside them how to use them there.
 
     Raises:
-        UsageError: If the tool is unknown or has no such architecture, or a file is there already.
+        UsageError: If the tool is unknown or has no such architecture, or another file is there already.
         MissingError: If there is no such backbone.
         DataError: If the backbone is damaged.
         BdganError: If the machine refuses to write.
@@ -94,16 +94,21 @@ def export_backbone(config: ExportBackboneConfig) -> ExportBackboneResult:
     named = LAYOUTS[config.tool](tensors)
     weights = f"{arch}{_SUFFIXES[config.tool]}"
     words = {"@NAME@": card.name, "@ARCH@": arch, "@WEIGHTS@": weights, "@SHA256@": card.weights_sha256}
-    texts = {name: _filled(text, words) for name, text in _texts(config.tool, arch).items()}
-    written = [weights, *texts]
-    there = [name for name in written if (config.out / name).exists()]
+    texts = {name: _filled(text, words).encode() for name, text in _texts(config.tool, arch).items()}
+    written = {weights: encoded(named, config.tool), **texts}
+    # What an interrupted export has written already is as it should be.
+    there = [name for name, data in written.items() if _holds_something_else(config.out / name, data)]
     if there and not config.overwrite:
         raise UsageError(f"{config.out / there[0]} exists already", "choose another --out, or replace it: --overwrite")
     if not config.dry_run:
-        write_atomically(config.out / weights, encoded(named, config.tool))
-        for name, text in texts.items():
-            write_atomically(config.out / name, text.encode())
-    return ExportBackboneResult(config.out, arch, len(named), written)
+        with sole_writer(config.out):
+            for name, data in written.items():
+                write_atomically(config.out / name, data)
+    return ExportBackboneResult(config.out, arch, len(named), list(written))
+
+
+def _holds_something_else(path: Path, data: bytes) -> bool:
+    return path.exists() and not (path.is_file() and path.read_bytes() == data)
 
 
 def encoded(tensors: Mapping[str, Tensor], tool: str) -> bytes:

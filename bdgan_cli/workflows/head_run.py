@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from bdgan_cli.evaluation.masks import foreground_iou
-from bdgan_cli.heads.checkpoints import write_checkpoint
+from bdgan_cli.heads.checkpoints import read_recent, write_checkpoint
 from bdgan_cli.heads.training import HeadTrainer
 from bdgan_cli.progress import Reporter
-from bdgan_cli.training.loop import CHECKPOINTS, Course, run_steps
+from bdgan_cli.training.loop import CHECKPOINTS, Course, Figures, run_steps
 
 _JUDGED_ON_THE_WAY = 64
 _JUDGED_AT_THE_END = 512
@@ -33,11 +33,13 @@ def train_heads(trainer: HeadTrainer, folder: Path, identity: Mapping[str, Any],
         the members that did not learn from them; None where there is nothing to average.
     """
     members = len(trainer.counts_MN)
+    recent: list[Figures] = read_recent(folder) if trainer.step else []
     course = Course(
         label=f"training {members} head{'' if members == 1 else 's'}",
         folder=folder,
-        save=lambda: write_checkpoint(folder, trainer.state(), identity, trainer.turns),
+        save=lambda: write_checkpoint(folder, trainer.state(), identity, trainer.turns, recent),
         judge=lambda: _judge(trainer, _JUDGED_ON_THE_WAY),
+        recent=recent,
     )
     figures = run_steps(trainer, trainer.config.steps, lambda: {"loss": trainer.advance()}, course, report)
     judged = _judge(trainer, _JUDGED_AT_THE_END)

@@ -108,7 +108,7 @@ def _exact(generator: KnowsTruth) -> MaskSource:
         records: list[Record], class_ids: NDArray[np.int64], truncations: NDArray[np.float32]
     ) -> NDArray[np.uint8]:
         values = np.stack([record.latent for record in records if record.latent is not None])
-        latents = Latents(*map(torch.from_numpy, (values, class_ids, truncations)))
+        latents = Latents(*map(torch.tensor, (values, class_ids, truncations)))
         truth: NDArray[np.uint8] = generator.truth(latents).cpu().numpy()
         return truth
 

@@ -20,19 +20,21 @@ def overlapped(
     make: Callable[[Work], list[Made]],
     encode: Callable[[Made], Encoded],
     workers: int,
+    encoders: int = 1,
 ) -> Iterator[list[Encoded]]:
     """Yield the encoded results of each piece of work, in order.
 
-    At most ``2 * workers + 2`` pieces are under way, so a slow disk holds the computation back instead of filling
-    memory.
+    At most ``2 * (workers + encoders)`` pieces are under way, so a slow disk holds the computation back instead of
+    filling memory.
 
     Args:
         work: Pieces of work, taken lazily.
         make: Computes a piece; runs in one of ``workers`` threads.
         encode: Encodes one result; runs beside the computation.
         workers: Pieces computed at once.
+        encoders: Pieces encoded at once.
     """
-    with ThreadPoolExecutor(workers, "compute") as compute, ThreadPoolExecutor(1, "encode") as encoder:
+    with ThreadPoolExecutor(workers, "compute") as compute, ThreadPoolExecutor(encoders, "encode") as encoder:
 
         def run(piece: Work) -> Future[list[Encoded]]:
             made = make(piece)
@@ -42,7 +44,7 @@ def overlapped(
         try:
             for piece in work:
                 under_way.append(compute.submit(run, piece))
-                if len(under_way) >= 2 * workers + 2:
+                if len(under_way) >= 2 * (workers + encoders):
                     yield under_way.popleft().result().result()
             while under_way:
                 yield under_way.popleft().result().result()

@@ -5,20 +5,21 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bdgan_cli.atomic import is_ours, sole_writer
 from bdgan_cli.backbones import ResNet, find_architecture
 from bdgan_cli.errors import UsageError
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import Runtime, peak_memory_gb, start_runtime
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_checkpoint, write_checkpoint
 from bdgan_cli.training.loop import LOG_FOLDER
-from bdgan_cli.weights.backbones import BACKBONE_FILE, BackboneCard, read_backbone, save_backbone
+from bdgan_cli.weights.backbones import BACKBONE_FILE, WEIGHTS_FILE, BackboneCard, read_backbone, save_backbone
 from bdgan_cli.workflows.pretrain_job import MEMORY_FILE, Job, PretrainConfig, memory_identity, prepare
 from bdgan_cli.workflows.pretrain_run import PretrainRun, loaders
 
@@ -128,7 +129,17 @@ def pretrain(config: PretrainConfig, report: Reporter | None = None) -> Pretrain
     report = report or Silent()
     runtime = start_runtime(config.device)
     job = prepare(config, runtime, report)
-    if config.resume and (job.folder / BACKBONE_FILE).is_file():
+    if job.folder.is_file():
+        _check_free(job.folder)
+    with ExitStack() as until_done:
+        if runtime.is_first:
+            until_done.enter_context(sole_writer(job.folder))
+        runtime.barrier()
+        return _train(config, job, runtime, report)
+
+
+def _train(config: PretrainConfig, job: Job, runtime: Runtime, report: Reporter) -> PretrainResult:
+    if config.resume and (job.folder / BACKBONE_FILE).is_file() and not (job.folder / CHECKPOINT_FILE).is_file():
         return _finished(job, report)
     state = _begin(config, job, runtime)
     report.note(f"{config.stage}: {len(job.pictures)} pictures, {job.steps} steps of {job.recipe.batch}")
@@ -190,7 +201,11 @@ def _check_free(folder: Path) -> None:
         )
     if (folder / BACKBONE_FILE).is_file():
         raise UsageError(f"{folder} holds a backbone already", "choose another --name, or replace it: --overwrite")
-    if folder.exists() and (not folder.is_dir() or any(path.name != LOG_FOLDER for path in folder.iterdir())):
+    # What a training leaves that was killed before its first checkpoint, or while it wrote its weights.
+    leftovers = {LOG_FOLDER, MEMORY_FILE, WEIGHTS_FILE}
+    if folder.exists() and not (
+        folder.is_dir() and all(path.name in leftovers or is_ours(path) for path in folder.iterdir())
+    ):
         raise UsageError(f"{folder} holds something that is no backbone", "choose another --name")
 
 

@@ -14,7 +14,7 @@ from bdgan_cli.progress import Reporter
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, write_checkpoint
 from bdgan_cli.training.feeder import Feeder, FeedPlan
-from bdgan_cli.training.loop import Course, run_steps
+from bdgan_cli.training.loop import Course, Figures, run_steps
 from bdgan_cli.workflows.pretrain_job import Job, PretrainConfig
 
 _MOST_LOADERS = 8
@@ -31,6 +31,7 @@ class PretrainRun:
         recipe, labels = job.recipe, job.labelled.labels if job.labelled else 0
         self.trainer = PretrainTrainer(recipe, job.steps, labels, config.seed, runtime, precision=config.precision)
         self.unreadable: set[str] = set(state["unreadable"] if state else ())
+        self._recent: list[Figures] = list(state.get("recent", ()) if state else ())
         if state is not None:
             self.trainer.set_state(state)
             report.note(f"going on after step {self.trainer.step}")
@@ -67,12 +68,15 @@ class PretrainRun:
 
         folder, identity = self._job.folder, self._job.identity
         course = Course(
-            "pre-training", folder, lambda: write_checkpoint(folder / CHECKPOINT_FILE, self._state(), identity)
+            "pre-training",
+            folder,
+            lambda: write_checkpoint(folder / CHECKPOINT_FILE, self._state(), identity),
+            recent=self._recent,
         )
         return run_steps(self.trainer, self._job.steps, advance, course, self._report, runtime=self._runtime)
 
     def _state(self) -> dict[str, Any]:
-        return {**self.trainer.state(), "unreadable": sorted(self.unreadable)}
+        return {**self.trainer.state(), "unreadable": sorted(self.unreadable), "recent": self._recent}
 
     def _count(self, rows: torch.Tensor, name: Callable[[int], str]) -> None:
         """Note the pictures that any process could not read.

@@ -110,8 +110,12 @@ def choose_extractor(asked: str, datasets: Iterable[Dataset]) -> str:
     """
     if asked != "auto":
         return find_card(asked, "features").name
-    made_by = {dataset.info.generator.name for dataset in datasets if dataset.info.generator is not None}
-    fitting = {companion(name, "features") for name in made_by}
+    return extractor_for({dataset.info.generator.name for dataset in datasets if dataset.info.generator is not None})
+
+
+def extractor_for(generators: Iterable[str]) -> str:
+    """Name the network that fits the pictures of generators: that of their domain if they have one in common."""
+    fitting = {companion(name, "features") for name in generators}
     only = fitting.pop() if len(fitting) == 1 else None
     return only or FALLBACK
 

@@ -15,7 +15,7 @@ from bdgan_cli.dataset.rebuild import NewShard, Source, digest_of, plan_shards, 
 from bdgan_cli.dataset.schema import DatasetInfo, safe_key
 from bdgan_cli.dataset.splits import draw_splits, parse_fractions
 from bdgan_cli.dataset.union import common, join_classes, join_kind, join_labels
-from bdgan_cli.dataset.views import list_views, write_view
+from bdgan_cli.dataset.views import list_views, read_view, write_view
 from bdgan_cli.dataset.writer import open_for_writing, refuse_foreign_folder, writer_lock
 from bdgan_cli.errors import DataError, UsageError
 from bdgan_cli.progress import Reporter, Silent
@@ -161,7 +161,7 @@ def split(config: SplitConfig, report: Reporter | None = None) -> RebuildResult:
 
     Raises:
         MissingError: If there is no such dataset or view.
-        UsageError: If the shares are wrong, views of these names exist, or the folder holds something else.
+        UsageError: If the shares are wrong, other views of these names exist, or the folder holds something else.
         DataError: If there are no samples, or one is damaged.
     """
     dataset = open_dataset(config.dataset)
@@ -189,16 +189,27 @@ def _own_splits(dataset: Dataset, config: SplitConfig) -> RebuildResult:
 
 
 def _split_views(dataset: Dataset, splits: Sequence[str], names: Sequence[str], config: SplitConfig) -> RebuildResult:
-    there = sorted(set(names) & set(list_views(dataset.root)))
+    tables = {name: _split_table(dataset, splits, name) for name in names}
+    # Views that an interrupted run has written already are as they should be.
+    there = [name for name in sorted(names) if _is_another_view(dataset.root, name, tables[name])]
     if there and not config.overwrite:
-        raise UsageError(f"{dataset.root} has views of these names: {', '.join(there)}", "--overwrite, or other names")
-    for name in () if config.dry_run else names:
-        kept = [split == name for split in splits]
-        reasons = ["" if split == name else f"split {split}" for split in splits]
-        table = {"key": dataset.table["key"], "kept": kept, "rule": reasons, "score": [float("nan")] * len(kept)}
-        write_view(dataset, name, pa.table(table))
+        raise UsageError(f"{dataset.root} has other views of these names: {', '.join(there)}", "--overwrite")
+    for name, table in () if config.dry_run else tables.items():
+        write_view(dataset, name, table)
     counts = {name: splits.count(name) for name in names}
     return RebuildResult(dataset.root, not config.dry_run, len(splits), 0, 0, counts, views=tuple(names))
+
+
+def _split_table(dataset: Dataset, splits: Sequence[str], name: str) -> pa.Table:
+    """Return a view's decisions: the samples of one split."""
+    kept = [split == name for split in splits]
+    reasons = ["" if split == name else f"split {split}" for split in splits]
+    columns = {"key": dataset.table["key"], "kept": kept, "rule": reasons, "score": [float("nan")] * len(kept)}
+    return pa.table(columns)
+
+
+def _is_another_view(root: Path, name: str, table: pa.Table) -> bool:
+    return name in list_views(root) and not read_view(root, name).drop(["score"]).equals(table.drop(["score"]))
 
 
 def _rebuild(sources: Sequence[Source], info: DatasetInfo, config: MergeConfig, report: Reporter) -> RebuildResult:

@@ -110,16 +110,19 @@ def sample(config: SampleConfig, report: Reporter | None = None, runtime: Runtim
 
 
 def _write_shards(writer: DatasetWriter, labeller: Labeller, runtime: Runtime, report: Reporter) -> int:
-    """Write the shards of this process that are not there yet; return how many samples were made."""
+    """Write this process's share of the shards that are not there yet; return how many samples were made."""
     plan = labeller.plan
     shards = list(plan.shards())
-    mine = [shards[i] for i in runtime.share(len(shards))]
-    todo = [shard for shard in mine if writer.finished(shard.stem) != shard.rows]
-    total = sum(shard.rows for shard in mine)
+    # The first process looks for all, before any writes: each would see another state of the folder.
+    missing = runtime.first_alone(lambda: [i for i, s in enumerate(shards) if writer.finished(s.stem) != s.rows])
+    todo = [shards[missing[i]] for i in runtime.share(len(missing))]
     made = 0
     batches = [batch for shard in todo for batch in shard.batches]
-    encoded = overlapped(batches, labeller.make, lambda made: encode_sample(made, plan.image_format), runtime.workers)
-    done = total - sum(shard.rows for shard in todo)
+    encoded = overlapped(
+        batches, labeller.make, lambda made: encode_sample(made, plan.image_format), runtime.workers, runtime.encoders
+    )
+    done = (plan.samples - sum(shards[i].rows for i in missing)) // runtime.world_size
+    total = done + sum(shard.rows for shard in todo)
     with report.task(f"sampling {labeller.generator.name}", total, "samples", done) as task:
         for shard in todo:
             writer.write_encoded(shard.stem, [item for _ in shard.batches for item in next(encoded)])

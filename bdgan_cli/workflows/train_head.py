@@ -9,10 +9,11 @@ from pathlib import Path
 
 import torch
 
+from bdgan_cli.atomic import sole_writer
 from bdgan_cli.errors import UsageError
 from bdgan_cli.heads.bank import FeatureBank, feature_bytes
 from bdgan_cli.heads.checkpoints import check_free, read_checkpoint, read_turns
-from bdgan_cli.heads.estimate import Estimate, estimate
+from bdgan_cli.heads.estimate import Estimate, estimate, in_words
 from bdgan_cli.heads.files import HEAD_FILE, HeadCard, read_card, save_head
 from bdgan_cli.heads.memory import free_bytes, held_bytes, peak_held_bytes
 from bdgan_cli.heads.presets import TrainingConfig
@@ -149,11 +150,20 @@ def train_head(
     report = report or Silent()
     runtime = runtime or start_runtime(config.device)
     if runtime.world_size > 1:
-        raise UsageError(f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun")
+        raise UsageError(
+            f"train-head runs in one process, not in {runtime.world_size}", "start it without torchrun (srun: -n 1)"
+        )
     job = prepare(config, runtime.device, report)
-    state = _begin(config, job)
-    if config.resume and state is None and (job.folder / HEAD_FILE).is_file():
+    if job.folder.is_file():
+        check_free(job.folder)
+    with sole_writer(job.folder):
+        return _train(config, job, runtime, report)
+
+
+def _train(config: TrainHeadConfig, job: Job, runtime: Runtime, report: Reporter) -> TrainHeadResult:
+    if config.resume and (job.folder / HEAD_FILE).is_file() and not (job.folder / CHECKPOINT_FILE).is_file():
         return _finished(config, job, report)
+    state = _begin(config, job)
     held = held_bytes(runtime.device)
     with _threads_for(job.generator, runtime):
         expected = _estimate(config, job, runtime, read_turns(job.folder) if state else None)
@@ -206,15 +216,8 @@ def _tell(job: Job, expected: Estimate, steps: int, report: Reporter) -> None:
     report.note(f"estimate: {steps} steps{pieces}; {members} heads {together}; features {features}")
     report.note(
         f"estimate: {expected.memory_bytes / 1e9:.2f} GB beyond what is loaded, of {expected.allowed_bytes / 1e9:.1f} "
-        f"allowed; {expected.step_seconds:.3g} s a step, {_duration(expected.seconds(steps))} in all"
+        f"allowed; {expected.step_seconds:.3g} s a step, {in_words(expected.seconds(steps))} in all"
     )
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _finished(config: TrainHeadConfig, job: Job, report: Reporter) -> TrainHeadResult:

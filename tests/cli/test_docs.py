@@ -20,6 +20,7 @@ def test_a_command_becomes_a_section() -> None:
     @toy.command(epilog="Examples:\n\nbdgan make a --rate 0.5")
     def make(
         name: Annotated[str, typer.Argument(help="What to make.")],
+        base: Annotated[str, typer.Argument(metavar="BASE[@VIEW]", help="On what.")] = "",
         rate: Annotated[float, typer.Option("--rate", help="How much | how often.")] = 0.9,
         each: Annotated[bool, typer.Option("--each/--all", help="One by one.")] = True,
         as_json: Annotated[bool, typer.Option("--json", envvar="X_JSON")] = False,
@@ -31,8 +32,9 @@ def test_a_command_becomes_a_section() -> None:
         """Tell."""
 
     page = render(toy)
-    assert "## bdgan make\n\n    bdgan make NAME [OPTIONS]\n\nMake something.\n" in page
+    assert "## bdgan make\n\n    bdgan make NAME [BASE[@VIEW]] [OPTIONS]\n\nMake something.\n" in page
     assert "| `NAME` | required | What to make. |" in page
+    assert "| `BASE[@VIEW]` |  | On what. |" in page
     assert "| `--rate` | `0.9` | How much \\| how often. |" in page
     assert "| `--each`, `--all` | `--each` | One by one. |" in page
     assert "| `--json` | off, or `$X_JSON` |  |" in page

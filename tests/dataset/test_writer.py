@@ -302,10 +302,24 @@ def test_a_second_writer_is_refused_and_the_lock_leaves_no_trace(tmp_path: Path)
 def test_temporary_files_of_living_writers_are_not_swept(tmp_path: Path) -> None:
     root = tmp_path / "d"
     open_for_writing(root, make_info())
-    for pid in (os.getppid(), 2**22 + 1):
-        (root / "shards" / f".tmp-{pid}-0-x.tar").write_bytes(b"half")
-    open_for_writing(root, make_info())
-    assert [path.name for path in (root / "shards").iterdir()] == [f".tmp-{os.getppid()}-0-x.tar"]
+    (root / "index" / "x.parquet").touch()
+    with atomic.temporary_file(root / "shards" / "x.tar") as (mine, _):
+        other = mine.name.replace(f"-{os.getpid()}-", "-{}-")
+        assert other != mine.name
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:  # not waited for: a zombie, which is no writer
+        os.waitid(os.P_PID, dead.pid, os.WEXITED | os.WNOWAIT)
+        for pid in (os.getppid(), 2**22 + 1, dead.pid, os.getpid()):
+            (root / "shards" / other.format(pid)).write_bytes(b"half")
+        open_for_writing(root, make_info())
+        assert [path.name for path in (root / "shards").iterdir()] == [other.format(os.getppid())]
+
+
+def test_this_machine_s_processes_say_nothing_of_another_s(tmp_path: Path) -> None:
+    foreign = tmp_path / f"{atomic.TEMPORARY}0123456789ab-{os.getppid()}-0-x.tar"
+    foreign.write_bytes(b"half")
+    assert atomic.sweep_temporary(tmp_path, locked=False) == 0
+    assert foreign.exists()
+    assert atomic.sweep_temporary(tmp_path) == 1, "who holds the lock knows that no other machine is at work"
 
 
 def test_the_card_has_what_the_hub_reads(toy: Path) -> None:

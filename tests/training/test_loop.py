@@ -49,6 +49,16 @@ def test_nothing_is_done_where_nothing_is_left(tmp_path):
     assert trainer.saved == []
 
 
+def test_figures_reach_back_beyond_the_checkpoint_that_a_training_goes_on_from(tmp_path):
+    whole, cut = Counting(), Counting()
+    expected = run_steps(whole, 30, whole.advance, whole.course(tmp_path), Silent())
+    course = cut.course(tmp_path)
+    run_steps(cut, 17, cut.advance, course, Silent())
+    kept = Course("counting", tmp_path, cut.save, recent=list(course.recent))
+    assert run_steps(cut, 30, cut.advance, kept, Silent()) == expected
+    assert run_steps(cut, 30, cut.advance, kept, Silent()) == expected, "no step was left"
+
+
 def test_an_interrupt_leaves_a_checkpoint_of_whole_steps(tmp_path):
     trainer = Counting()
 

@@ -234,6 +234,7 @@ def test_a_plan_that_was_interrupted_is_made_anew(tmp_path: Path) -> None:
 
 def test_plans_are_made_by_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
     with pytest.raises(UsageError, match="one process"):
         plan(tmp_path, "labelme")
 

@@ -295,7 +295,10 @@ def test_files_are_replaced_only_when_asked(workspace, tmp_path):
     config = ExportBackboneConfig("resnet18", "timm", tmp_path / "out", workspace)
     assert export_backbone(ExportBackboneConfig("resnet18", "timm", tmp_path / "out", workspace, dry_run=True)).files
     assert not (tmp_path / "out").exists()
+    result = export_backbone(config)
+    (result.out / "README.md").unlink()  # as if the export had been killed
     export_backbone(config)
+    (result.out / "README.md").write_text("the user's own")
     with pytest.raises(UsageError, match="exists already"):
         export_backbone(config)
     export_backbone(ExportBackboneConfig("resnet18", "timm", tmp_path / "out", workspace, overwrite=True))

@@ -129,7 +129,7 @@ def test_classes_are_matched_by_wnid_and_renumbered_where_ids_clash(toy: Path, t
 def test_samples_are_untouched_by_rewriting(toy: Path, tmp_path: Path) -> None:
     merge(MergeConfig((str(toy),), tmp_path / "out", rename=True))
     assert sound(tmp_path / "out")
-    same_samples(toy, tmp_path / "out", but=("key", "meta_size"))
+    same_samples(toy, tmp_path / "out", but=("key", "meta_size", "meta_sha256"))
     before = open_dataset(toy).keys()
     assert open_dataset(tmp_path / "out").keys() == [f"toy_{key}" for key in before]
 
@@ -170,8 +170,11 @@ def test_splits_as_views_copy_nothing(toy: Path) -> None:
     assert set.union(*parts) == set(open_dataset(toy).keys())
     assert sum(map(len, parts)) == 12
     assert {name: data for name, data in contents(toy).items() if "views" not in name} == before
-    with pytest.raises(UsageError, match="has views of these names: test, train, val"):
-        split(SplitConfig(str(toy), "train=0.5,val=0.25,test=0.25"))
+    (toy / "views" / "val.parquet").unlink()  # as if the run had been killed
+    split(SplitConfig(str(toy), "train=0.5,val=0.25,test=0.25"))
+    assert [set(open_dataset(f"{toy}@{name}").keys()) for name in result.views] == parts
+    with pytest.raises(UsageError, match="has other views of these names: test, train, val"):
+        split(SplitConfig(str(toy), "train=0.5,val=0.25,test=0.25", seed=1))
 
 
 def test_the_splits_that_samples_carry_become_views(toy: Path, tmp_path: Path) -> None:
@@ -200,7 +203,7 @@ def test_splits_as_a_dataset(toy: Path, tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path / "out")
     told = {record.key: record.meta["split"] for record in dataset.iterate(("meta",))}
     assert told == dict(zip(dataset.keys(), dataset.table["split"].to_pylist(), strict=True))
-    same_samples(toy, tmp_path / "out", but=("split", "meta_size"))
+    same_samples(toy, tmp_path / "out", but=("split", "meta_size", "meta_sha256"))
 
 
 def test_samples_of_one_picture_stay_together(tmp_path: Path) -> None:

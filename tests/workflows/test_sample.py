@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bdgan_cli.dataset.verify import verify_dataset
 from bdgan_cli.errors import DataError, MissingError, UsageError
 from bdgan_cli.interfaces import Truncation
 from bdgan_cli.progress import Silent
+from bdgan_cli.runtime import Runtime
 from bdgan_cli.weights.registry import load_generator
 from bdgan_cli.workflows.draw_rules import DrawOptions
 from bdgan_cli.workflows.sample import SampleConfig, preview_sample, sample
@@ -107,6 +109,14 @@ def test_the_number_of_workers_does_not_change_the_bytes(workspace):
     one = digests(sample(SampleConfig(workspace=workspace, workers=1, **SMALL)).folder)
     three = digests(sample(SampleConfig(workspace=workspace, workers=3, overwrite=True, **SMALL)).folder)
     assert one == three
+
+
+def test_the_number_of_encoders_does_not_change_the_bytes(workspace):
+    config = SampleConfig(workspace=workspace, **SMALL)
+    one = digests(sample(config).folder)
+    cpu = torch.device("cpu")
+    four = digests(sample(replace(config, overwrite=True), runtime=Runtime(cpu, workers=2, encoders=4)).folder)
+    assert one == four
 
 
 def test_a_finished_dataset_is_left_alone(workspace):

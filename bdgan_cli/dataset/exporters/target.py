@@ -58,12 +58,17 @@ class Target:
         if there is not None:
             _check_same(self.root, there["content"], self.content)
             if there["finished"]:
+                with atomic.refusals_explained(self.root):
+                    self._remove_parts()
                 return True
         with atomic.refusals_explained(self.root):
-            (self.root / PARTS).mkdir(parents=True, exist_ok=True)
-            for folder in (self.root, self.root / PARTS):
-                atomic.sweep_temporary(folder)
+            self.root.mkdir(parents=True, exist_ok=True)
+            atomic.sweep_temporary(self.root)
+        # First of all: without it, what a killed export leaves would be a folder of something else.
         self._write_manifest(finished=False)
+        with atomic.refusals_explained(self.root):
+            (self.root / PARTS).mkdir(exist_ok=True)
+            atomic.sweep_temporary(self.root / PARTS)
         return False
 
     def finished(self, stem: str) -> list[Record] | None:
@@ -153,6 +158,10 @@ class Target:
         sync()
         self._write_manifest(finished=True)
         with atomic.refusals_explained(self.root):
+            self._remove_parts()
+
+    def _remove_parts(self) -> None:
+        if (self.root / PARTS).is_dir():
             shutil.rmtree(self.root / PARTS)
 
     def _write_manifest(self, *, finished: bool) -> None:

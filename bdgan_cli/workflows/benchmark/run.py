@@ -27,7 +27,7 @@ from bdgan_cli.evaluation.trainer import SegmenterTrainer
 from bdgan_cli.progress import Reporter
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.training.checkpoints import CHECKPOINT_FILE, check_same, read_checkpoint, write_checkpoint
-from bdgan_cli.training.loop import Course, run_steps
+from bdgan_cli.training.loop import Course, Figures, run_steps
 from bdgan_cli.workflows.analysis_io import json_bytes
 from bdgan_cli.workflows.benchmark.parts import FittedSource
 from bdgan_cli.workflows.benchmark.testing import Tested, measure
@@ -105,6 +105,8 @@ def run_once(job: RunJob, runtime: Runtime, report: Reporter) -> RunRecord:
     """
     done = read_record(job)
     if done is not None:
+        if runtime.is_first:
+            _clear(job)  # it may have been killed just here
         return done
     started = time.perf_counter()
     segmenter, figures = _train(job, runtime, report)
@@ -117,10 +119,15 @@ def run_once(job: RunJob, runtime: Runtime, report: Reporter) -> RunRecord:
     record = RunRecord(figures, tested)
     if runtime.is_first:
         _write_record(job, record)
-        (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
-        sweep_temporary(job.folder)  # what a killed process was writing
+        _clear(job)
     runtime.barrier()
     return record
+
+
+def _clear(job: RunJob) -> None:
+    """Remove what a finished run needs no more, and what killed processes were writing."""
+    (job.folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    sweep_temporary(job.folder)
 
 
 def read_record(job: RunJob) -> RunRecord | None:
@@ -156,8 +163,12 @@ def _train(job: RunJob, runtime: Runtime, report: Reporter) -> tuple[Segmenter, 
     first, started = trainer.step, time.perf_counter()
     feeder = job.feed(first)
     batches = iter(feeder)
+    recent: list[Figures] = list(state.get("recent", ()) if state else ())
     course = Course(
-        f"training {job.label}", job.folder, lambda: write_checkpoint(checkpoint, trainer.state(), job.identity)
+        f"training {job.label}",
+        job.folder,
+        lambda: write_checkpoint(checkpoint, {**trainer.state(), "recent": recent}, job.identity),
+        recent=recent,
     )
     try:
         figures = run_steps(trainer, job.steps, lambda: trainer.advance(batches), course, report, runtime=runtime)

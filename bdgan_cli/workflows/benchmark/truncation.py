@@ -21,6 +21,8 @@ from bdgan_cli.reporting.figures_benchmark import SweepPoint, sweep_chart
 from bdgan_cli.runtime import Runtime
 from bdgan_cli.shapes.world import CLASS_NAMES
 from bdgan_cli.tasks.task import Task
+from bdgan_cli.weights.card import find_card, resolve_name
+from bdgan_cli.weights.files import locate
 from bdgan_cli.workflows.analysis_io import AnalysisConfig, csv_bytes, figure_files, json_bytes, write_results
 from bdgan_cli.workflows.analyze_quality import QualityOptions, analyze_quality
 from bdgan_cli.workflows.benchmark import world as embedded
@@ -39,6 +41,7 @@ from bdgan_cli.workflows.benchmark.result import StudyResult
 from bdgan_cli.workflows.benchmark.study import Study, run_study
 from bdgan_cli.workflows.draw_rules import DrawOptions
 from bdgan_cli.workflows.filter import FilterConfig, filter_dataset
+from bdgan_cli.workflows.quality_features import extractor_for
 from bdgan_cli.workflows.sample import SampleConfig, sample
 
 VALUES = (0.6, 0.8, 0.9, 1.0, 1.5, 2.0)
@@ -169,6 +172,8 @@ def _sets(
     if is_embedded(base, task):
         return runtime.first_alone(lambda: _world_sets(config, runtime, report))
     test = test_set(base, report)
+    reference = config.reference or test
+    _look_up(test, reference, base.generator)
     sampling = SampleConfig(
         base.generator, base.workspace, classes=_classes(task, test), seed=base.online_seed, head=base.head,
         classifier="none", device=base.device,
@@ -178,7 +183,14 @@ def _sets(
     for value in config.values:
         whole = str(sample(_at(sampling, base.task, value, config), report, runtime).folder)
         sets.append((whole, runtime.first_alone(partial(_filtered, whole, base.drop_uncertain, report))))
-    return sets, test, config.reference or test
+    return sets, test, reference
+
+
+def _look_up(test: str, reference: str, generator: str) -> None:
+    """Find what is needed last of all, the sets and the network of FID, before hours of sampling and training."""
+    made_by = [open_dataset(address).info.generator for address in (test, reference)]
+    names = {resolve_name(generator, None), *(ref.name for ref in made_by if ref is not None)}
+    locate(find_card(extractor_for(names), "features"))
 
 
 def _world_sets(config: TruncationConfig, runtime: Runtime, report: Reporter) -> tuple[list[tuple[str, str]], str, str]:
