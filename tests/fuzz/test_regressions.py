@@ -28,7 +28,8 @@ from bdgan_cli.dataset.importers.mask_rules import MaskRule, read_mask
 from bdgan_cli.dataset.importers.pairs import find_pairs
 from bdgan_cli.dataset.importers.voc import find_samples, open_voc
 from bdgan_cli.dataset.importers.voc_xml import read_boxes
-from bdgan_cli.dataset.index import read_info, read_part
+from bdgan_cli.dataset.importers.webdataset import TarRules, find_members
+from bdgan_cli.dataset.index import read_columns, read_info, read_part
 from bdgan_cli.dataset.interchange.labelstudio import parse_tasks
 from bdgan_cli.dataset.interchange.yolo import parse_names
 from bdgan_cli.dataset.schema import ClassEntry
@@ -184,6 +185,27 @@ def test_sizes_that_send_a_walk_back_or_far_away(tmp_path: Path, size: bytes) ->
     (tmp_path / "0.tar").write_bytes(mend_tar(bytes(data)))
     with pytest.raises(DataError, match=r"0\.tar: expected 'a\.png' inside the archive"):
         list(walk(tmp_path / "0.tar"))
+
+
+@pytest.mark.parametrize("size", [b"\xff" * 12, b"\xff" * 10 + b"\xfe\0", b"\x80" + b"\0" * 3 + b"\x7f" + b"\xff" * 7])
+@pytest.mark.parametrize("kind", [b"0", b"L", b"x"])
+def test_sizes_in_tars_of_others(tmp_path: Path, size: bytes, kind: bytes) -> None:
+    write_shard(tmp_path / "0.tar")
+    data = bytearray((tmp_path / "0.tar").read_bytes())
+    data[124:136], data[156:157] = size, kind
+    (tmp_path / "0.tar").write_bytes(mend_tar(bytes(data)))
+    found, faults = find_members(tmp_path, TarRules("mask.png", ("background", "object"), MaskRule()))
+    assert found == []
+    assert any("0.tar" in fault.file for fault in faults)
+
+
+def test_an_index_part_of_other_types_is_refused_whichever_columns_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    columns = {name: [0] for name in ("class_id", "image_offset", "image_size", "width")}
+    part = pa.table({**columns, "key": ["a"], "image_format": ["png"], "height": ["x"]})
+    pq.write_table(part, tmp_path / "index" / "0.parquet")
+    with pytest.raises(DataError, match=r"0\.parquet: expected an index part"):
+        read_columns(tmp_path, ["height", "width"])
 
 
 def test_keys_of_an_index_that_are_no_text(tmp_path: Path) -> None:

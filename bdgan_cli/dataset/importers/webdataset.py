@@ -97,7 +97,11 @@ def _members(path: Path, faults: list[Fault]) -> Iterator[_Member]:
     size = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as archive:
+            reached = -1
             for info in archive:
+                if info.size < 0 or info.offset <= reached:  # such a size would send the reader back, for ever
+                    raise tarfile.ReadError(f"a header of {info.size} bytes after byte {reached}")
+                reached = info.offset
                 if info.isdir():
                     continue
                 where = f"{path.name}/{info.name[:100]}"
@@ -106,15 +110,17 @@ def _members(path: Path, faults: list[Fault]) -> Iterator[_Member]:
                     yield _Member(path, check_inside(info.name.removeprefix("./"), where), info.offset_data, info.size)
                 except DataError as error:
                     faults.append(Fault(where, error.message.removeprefix(f"{where}: ")))
-    except (tarfile.TarError, OSError, ValueError) as error:
-        faults.append(Fault(path.name, f"expected a plain tar archive, got: {error}"))
+    except (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError) as error:
+        # The library asks for as much memory as the header of a long name says; no page of it is touched.
+        reason = str(error) or "a header of a size beyond memory"
+        faults.append(Fault(path.name, f"expected a plain tar archive, got: {reason}"))
 
 
 def _check_member(info: tarfile.TarInfo, archive_bytes: int) -> None:
     if not info.isreg() or info.issparse():
         kind = "a link" if info.islnk() or info.issym() else "a device" if info.isdev() else "a special file"
         raise DataError(f"expected a regular file, got {kind}")
-    if info.offset_data + info.size > archive_bytes:
+    if min(info.size, info.offset_data) < 0 or info.offset_data + info.size > archive_bytes:
         raise DataError(f"expected {info.size} bytes, but the archive ends before")
     if info.size > _MOST_BYTES:
         raise DataError(f"expected up to {_MOST_BYTES >> 20} MB, got {info.size >> 20}")
