@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 METADATA := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types check docs site clean
+.PHONY: help demo test lint types check speed docs site clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile
@@ -28,6 +28,10 @@ types: $(VENV)/.installed-dev
 
 check: $(VENV)/.installed-dev
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# make speed: compare the quick benchmarks with the stored ratios; fails if one has become 2.5 times worse.
+speed: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks --check
 
 # make docs: write docs/cli.md anew from the commands.
 docs: $(VENV)/.installed-dev

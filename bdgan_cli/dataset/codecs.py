@@ -62,9 +62,8 @@ def decode_image(data: bytes, where: str, *, upright: bool = False) -> NDArray[n
         DataError: If the file is cut, damaged or no picture.
     """
     check_complete(data, where)
-    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.cvtColor(_decode(data, flags, where), cv2.COLOR_BGR2RGB)
-    return image.astype(np.uint8, copy=False)
+    flags = cv2.IMREAD_COLOR_RGB if upright else cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    return _decode(data, flags, where).astype(np.uint8, copy=False)
 
 
 def decode_raw(data: bytes, where: str) -> NDArray[Any]:
