@@ -25,7 +25,7 @@ TRAINING = ("sample --exact-labels --per-class 5 --seed 1", "train-head --steps 
 ON_SAMPLES = (
     ("filter", "filter {data} --view clean"),
     ("analyze centers", "analyze centers {data}@clean"),
-    ("analyze geometry", "analyze geometry {data}@clean"),
+    ("analyze geometry, 2,000 pairs a class", "analyze geometry {data}@clean --pairs 2000"),
     ("data export, coco", "data export {data}@clean {name}-coco --to coco"),
     ("data export, huggingface", "data export {data}@clean {name}-hf --to huggingface"),
     ("data verify", "data verify {data}"),
