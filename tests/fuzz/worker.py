@@ -37,6 +37,8 @@ def main() -> None:
             name, what = channel.recv()
         except EOFError:
             break
+        # What the readers need is loaded without the limit of the last input.
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         reader = find_reader(name)
         if name not in sets:
             sets[name] = make_seeds(reader, home)
