@@ -19,7 +19,7 @@ from tests.fuzz.harness import Pool
 from tests.fuzz.reader import Files
 from tests.fuzz.registry import READERS
 
-FEW, MANY = 5, 2000
+FEW, MANY = 2, 2000
 Strategy = st.SearchStrategy[bytes]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.harness import Pool
 from tests.fuzz.registry import READERS
 
-FEW, MANY = 8, 2000
+FEW, MANY = 4, 2000
 
 
 @pytest.mark.parametrize("inputs", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
