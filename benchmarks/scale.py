@@ -86,17 +86,38 @@ def index(count: int, rows: list[dict[str, Any]]) -> None:
                 measure(rows, folder, count, told, words.format(data="datasets/large"))
 
 
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw seconds and peak memory against the number of samples, a line for each command."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for case in dict.fromkeys(row["case"] for row in rows if row["case"] in ("sample", *dict(ON_SAMPLES))):
+        of_case = [row for row in rows if row["case"] == case]
+        for axis, column in zip(axes, ("seconds", "peak_memory_gb"), strict=True):
+            axis.plot([row["samples"] for row in of_case], [row[column] for row in of_case], marker="o", label=case)
+    for axis, label in zip(axes, ("seconds", "peak memory in GB"), strict=True):
+        axis.set(xscale="log", xlabel="samples", ylabel=label)
+        axis.grid(alpha=0.3)
+    axes[0].set(yscale="log")
+    axes[1].set(ylim=(0, None))
+    axes[1].legend(fontsize="x-small")
+    figure.savefig(path, dpi=100)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, nargs="*", default=[1_200, 12_000, 100_000])
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000], help="rows of the index")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--chart", type=Path, help="PNG of the growth with the number of samples")
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for count in options.rows:
         index(count, rows)
     samples(options.samples, rows)
     print(json.dumps(rows, indent=2))
+    if options.chart:
+        draw(rows, options.chart)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 

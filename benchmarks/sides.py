@@ -111,6 +111,7 @@ def timed(work: Callable[[int], object], units: int) -> float:
 
 CASES = {
     "sample-64": (generator_64, 10),
+    "sample-64-small": (generator_64, 2),  # batches of two, for continuous integration
     "sample-512": (generator_512, 1),
     "train-64": (generator_64, 8),
 }
