@@ -56,7 +56,8 @@ QUICK: dict[str, Callable[[], list[Row]]] = {
     "sample-64-small": lambda: [factory.compare("sample-64-small", 1, (60, 1))],
     "train-64": lambda: [factory.compare("train-64", 1, (20, 2))],
     "geometry": lambda: geometry_rows(200, 1),
-    "storage": lambda: storage.compare(64, 500, 3),
+    # Writing depends on what the system does with dirty pages: its ratio differs tenfold from run to run.
+    "storage": lambda: [row for row in storage.compare(64, 500, 3) if "read" in row["case"]],
 }
 
 
