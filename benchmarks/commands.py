@@ -37,7 +37,7 @@ RUNS = (
     ("analyze shapes", "analyze shapes {sim}"),
     ("analyze quality", "analyze quality {sim} --reference {world}"),
     ("analyze figures", "analyze figures {sim}"),
-    ("analyze report", "analyze report {sim}"),
+    ("analyze report", "analyze report {sim} --out report"),
     ("benchmark", f"benchmark --task shapes-mc --arms sup --annotated {{few}} {_TRAINING}"),
     ("pretrain contrastive", f"pretrain contrastive {{world}} --name first {_PRETRAINING}"),
     ("pretrain joint", f"pretrain joint {{world}} --labelled {{few}} --name second {_PRETRAINING}"),
