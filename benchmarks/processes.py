@@ -22,23 +22,34 @@ class Taken(NamedTuple):
     output: bytes
 
 
+# A process counts the memory of the one that started it, so a small one starts it and says what it took.
+_STARTER = """
+import os, sys
+child = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ)
+_, status, used = os.wait4(child, 0)
+with open(int(sys.argv[1]), "w") as told:
+    told.write(f"{used.ru_utime + used.ru_stime} {used.ru_maxrss}")
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+"""
+
+
 def run(command: list[str], *, folder: Path | None = None) -> Taken:
-    """Run a command to its end; its stderr passes through only if it fails.
+    """Run a command, the path of a program and its words, to its end.
 
     Raises:
-        RuntimeError: If it fails.
+        RuntimeError: If it fails; holds the end of what it said.
     """
-    started = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder)
-    assert child.stdout is not None
-    output = child.stdout.read()
-    child.stdout.close()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise RuntimeError(f"exit code {child.returncode}: {' '.join(command)}")
-    return Taken(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9, output)
+    told, tell = os.pipe()
+    with os.fdopen(told) as figures:
+        starter = [sys.executable, "-S", "-E", "-c", _STARTER, str(tell), *command]
+        started = time.perf_counter()
+        done = subprocess.run(starter, capture_output=True, cwd=folder, pass_fds=(tell,), check=False)
+        seconds = time.perf_counter() - started
+        os.close(tell)
+        if done.returncode:
+            raise RuntimeError(f"exit code {done.returncode}: {' '.join(command)}\n{done.stderr[-1000:].decode()}")
+        cpu_seconds, peak_kb = map(float, figures.read().split())
+    return Taken(seconds, cpu_seconds, peak_kb * 1024 / 1e9, done.stdout)
 
 
 def bdgan(words: str, workspace: Path) -> tuple[dict[str, Any], Taken]:
