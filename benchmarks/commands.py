@@ -21,7 +21,7 @@ from benchmarks.processes import BDGAN, Taken, run
 
 START_GOAL_S = 0.3
 _TRAINING = "--segmenter lraspp-tiny --preset tiny --size 64 --steps 20 --batch 8 --seeds 1 --test {world}"
-_PRETRAINING = "--preset tiny --epochs 1 --batch 8 --norm-group 8 --queue 16 --workers 0"
+_PRETRAINING = "--preset tiny --arch resnet18 --epochs 1 --batch 8 --norm-group 8 --queue 16 --workers 0"
 # In this order: each finds what those before it have made.
 RUNS = (
     ("demo", "demo --per-class 5 --members 4 --out demo"),
