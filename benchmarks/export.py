@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +24,7 @@ import numpy as np
 from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo
 from bdgan_cli.dataset.writer import open_for_writing
+from benchmarks.processes import BDGAN, run
 
 CLASSES, DISTINCT, SHARD = 50, 64, 1000
 GOAL_GB = 1.0
@@ -68,20 +66,16 @@ def repeated(drawn: list[EncodedSample], numbers: range) -> Iterator[EncodedSamp
 
 def measure(dataset: Path, out: Path, to: list[str]) -> dict[str, Any]:
     """Export in a process of its own; return its throughput and its peak memory."""
-    command = [sys.executable, "-m", "bdgan_cli", "data", "export", str(dataset), str(out), "--quiet", "--json"]
-    child = subprocess.Popen([*command, "--to", *to, "--splits", "train=0.9,val=0.1"], stdout=subprocess.PIPE)
-    assert child.stdout is not None
-    result = json.loads(child.stdout.read())
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0
+    words = ["data", "export", str(dataset), str(out), "--to", *to, "--splits", "train=0.9,val=0.1"]
+    taken = run([*BDGAN, *words, "--json", "--quiet"])
+    result = json.loads(taken.output)
     return {
         "format": " ".join(to),
         "samples": result["samples"],
         "seconds": result["seconds"],
         "samples_per_second": result["samples_per_second"],
-        "cpu_seconds": usage.ru_utime + usage.ru_stime,
-        "peak_memory_gb": usage.ru_maxrss / 2**20,
+        "cpu_seconds": taken.cpu_seconds,
+        "peak_memory_gb": taken.peak_gb,
         "goal_gb": GOAL_GB,
     }
 

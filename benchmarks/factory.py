@@ -19,6 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.processes import bdgan
+
 # Units of work of (ours, plain): enough of each that a round takes some seconds.
 UNITS = {"sample-64": (60, 2), "sample-512": (3, 1), "train-64": (60, 6)}
 GOALS = {"sample-64": 40.0, "sample-512": 20.0, "train-64": 40.0}
@@ -63,18 +65,10 @@ def compare(case: str, rounds: int, units: tuple[int, int] | None = None) -> dic
 def overhead(per_class: int) -> dict[str, Any]:
     """Train and sample with the real commands and return the share of time outside the networks."""
     with tempfile.TemporaryDirectory() as folder:
-        bdgan = [sys.executable, "-m", "bdgan_cli"]
-
-        def run(*words: str) -> dict[str, Any]:
-            done = subprocess.run(
-                [*bdgan, *words, "--json", "--quiet", "--workspace", folder], check=True, stdout=subprocess.PIPE
-            )
-            answer: dict[str, Any] = json.loads(done.stdout)
-            return answer
-
-        run("sample", "--exact-labels", "--per-class", "5", "--seed", "1")
-        run("train-head", "--steps", "20")
-        sampled = run("sample", "--per-class", str(per_class))
+        workspace = Path(folder)
+        bdgan("sample --exact-labels --per-class 5 --seed 1", workspace)
+        bdgan("train-head --steps 20", workspace)
+        sampled, _ = bdgan(f"sample --per-class {per_class}", workspace)
     return {
         "case": f"bdgan sample, {sampled['samples']:,} samples",
         "images_per_second": sampled["images_per_second"],

@@ -1,9 +1,16 @@
 """What several tests build."""
 
+from pathlib import Path
+
+import numpy as np
+import torch
+
 from bdgan_cli import runs
 from bdgan_cli.heads.files import HeadCard, save_head
+from bdgan_cli.interfaces import Latents
 from bdgan_cli.weights.card import find_card
 from bdgan_cli.weights.registry import load_generator
+from bdgan_cli.workflows.annotation_plan import open_chosen
 
 
 def save_random_head(workspace, name="random", generator="tiny-biggan", members=3):
@@ -14,3 +21,14 @@ def save_random_head(workspace, name="random", generator="tiny-biggan", members=
         spec=loaded.spec, image_size=loaded.image_size, labels=1, members=tuple(range(members)), seed=0,
     )  # fmt: skip
     return save_head(runs.head_folder(workspace, name), card, card.build())
+
+
+def exact_masks(plan: Path) -> dict[str, np.ndarray]:
+    """Return the true masks of the pictures that a plan of tiny-biggan hands out."""
+    generator, dataset = load_generator("tiny-biggan"), open_chosen(plan)
+    masks = {}
+    for row, record in zip(dataset.table.to_pylist(), dataset.iterate(("latent",)), strict=True):
+        values = torch.from_numpy(record.latent)[None]
+        latents = Latents(values, torch.tensor([row["class_id"]]), torch.tensor([row["truncation"]]))
+        masks[record.key] = generator.truth(latents)[0].numpy()
+    return masks

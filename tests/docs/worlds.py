@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from bdgan_cli.cli.main import main
 from bdgan_cli.dataset.codecs import encode_image, encode_mask
@@ -22,11 +21,9 @@ from bdgan_cli.dataset.interchange.polygons import label_masks, label_rings
 from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.dataset.schema import ClassEntry
 from bdgan_cli.imagenet import imagenet_classes
-from bdgan_cli.interfaces import Latents
-from bdgan_cli.weights.registry import load_generator
-from bdgan_cli.workflows.annotation_plan import open_chosen
 from tests.dataset.release import add_sample, write_release
 from tests.docs.pages import blocks
+from tests.helpers import exact_masks
 from tests.workflows.benchmark.sets import CATS, DOGS, samples, view, write
 
 # Three cats, dogs and cars of ImageNet each: classes of the tasks mc16 and mc992, and one of dog.
@@ -199,17 +196,6 @@ def pretraining() -> None:
     """Write unlabelled pictures and a labelled set."""
     folder_of_pictures("imagenet/train", size=72)
     photographs("datasets/biggan-sim", "sampled", 1, views=("clean",))
-
-
-def exact_masks(plan: Path) -> dict[str, np.ndarray]:
-    """Return the true masks of the pictures that a plan of tiny-biggan hands out."""
-    generator, dataset = load_generator("tiny-biggan"), open_chosen(plan)
-    masks = {}
-    for row, record in zip(dataset.table.to_pylist(), dataset.iterate(("latent",)), strict=True):
-        values = torch.from_numpy(record.latent)[None]
-        latents = Latents(values, torch.tensor([row["class_id"]]), torch.tensor([row["truncation"]]))
-        masks[record.key] = generator.truth(latents)[0].numpy()
-    return masks
 
 
 def draw_with_labelme(plan: str) -> None:

@@ -25,15 +25,13 @@ from bdgan_cli.dataset.palette import encode_palette_mask, voc_colours
 from bdgan_cli.dataset.reader import open_dataset
 from bdgan_cli.dataset.verify import verify_dataset
 from bdgan_cli.errors import BdganError, DataError, MissingError, UsageError
-from bdgan_cli.interfaces import KnowsTruth, Latents
 from bdgan_cli.progress import Silent
-from bdgan_cli.weights.registry import load_generator
 from bdgan_cli.workflows.annotate import PlanConfig, PlanResult, plan_annotation
 from bdgan_cli.workflows.annotate_collect import CollectConfig, collect_annotation
 from bdgan_cli.workflows.annotate_result import CollectResult
 from bdgan_cli.workflows.annotation_plan import open_chosen
 from tests.conftest import RunCli
-from tests.helpers import save_random_head
+from tests.helpers import exact_masks, save_random_head
 
 TOOLS = ("labelme", "labelstudio", "cvat", "folder")
 SIZE = 64
@@ -53,21 +51,6 @@ def plan(workspace: Path, tool: str, **changes: Any) -> PlanResult:
 def collect(made: PlanResult, result: Path | None = None, **changes: Any) -> CollectResult:
     workspace = made.folder.parent.parent
     return collect_annotation(CollectConfig(made.folder, result, workspace=workspace, **changes))
-
-
-def exact_masks(folder: Path) -> Masks:
-    """What the procedural world says of the pictures that were handed out, from their latents."""
-    import torch
-
-    generator = load_generator("tiny-biggan")
-    assert isinstance(generator, KnowsTruth)
-    dataset = open_chosen(folder)
-    masks = {}
-    for row, record in zip(dataset.table.to_pylist(), dataset.iterate(("latent",)), strict=True):
-        values = torch.from_numpy(record.latent)[None]
-        latents = Latents(values, torch.tensor([row["class_id"]]), torch.tensor([row["truncation"]]))
-        masks[record.key] = generator.truth(latents)[0].numpy()
-    return masks
 
 
 def draw(made: PlanResult, masks: Masks) -> Path | None:
