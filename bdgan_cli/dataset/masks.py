@@ -54,13 +54,12 @@ def mask_facts(mask: Mask) -> MaskFacts:
         The facts; pieces are counted with 8-connectivity.
     """
     pixels = object_pixels(mask)
-    area = int(np.count_nonzero(pixels))
+    area = cv2.countNonZero(pixels)
     if not area:
         return MaskFacts(0, (0, 0, 0, 0), 0)
+    x, y, width, height = cv2.boundingRect(pixels)
     count, _ = cv2.connectedComponents(pixels, connectivity=8)
-    rows, columns = np.flatnonzero(pixels.any(axis=1)), np.flatnonzero(pixels.any(axis=0))
-    x, y = int(columns[0]), int(rows[0])
-    return MaskFacts(area, (x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1), count - 1)
+    return MaskFacts(area, (x, y, width, height), count - 1)
 
 
 def check_mask(mask: Mask, size_hw: tuple[int, int], labels: int, where: str) -> None:

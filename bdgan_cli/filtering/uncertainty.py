@@ -26,11 +26,13 @@ class Votes(NamedTuple):
         js_NHW: Jensen-Shannon divergence per pixel, in nats.
         labels_NHW: The ensemble's labels, uint8.
         member_labels_MNHW: Each member's labels, uint8.
+        label_count: Labels L that there are to choose from.
     """
 
     js_NHW: Tensor
     labels_NHW: Tensor
     member_labels_MNHW: Tensor
+    label_count: int
 
 
 def read_votes(logits_MNKHW: Tensor) -> Votes:
@@ -55,9 +57,14 @@ def _binary_votes(logits_MNHW: Tensor) -> Votes:
     members = positive.bool().view(torch.uint8)
     entropy = positive.addcmul_(logits_MNHW, p, value=-1).mean(0) - logs
     mean_p = p.mean(0)
-    js = torch.special.entr(mean_p) + torch.special.entr(1 - mean_p) - entropy
+    js = -_times_log(mean_p) - _times_log(1 - mean_p) - entropy
     # A tie is background, as "probability > 0.5" says.
-    return Votes(js.clamp_min_(0), (mean_p > 0.5).to(torch.uint8), members)
+    return Votes(js.clamp_min_(0), (mean_p > 0.5).to(torch.uint8), members, 2)
+
+
+def _times_log(p: Tensor) -> Tensor:
+    """Return p log p, 0 for p = 0; half the time of ``torch.special.entr``, which is not vectorised."""
+    return p * p.clamp_min(torch.finfo(p.dtype).tiny).log()
 
 
 def _many_label_votes(logits_MNKHW: Tensor) -> Votes:
@@ -65,7 +72,7 @@ def _many_label_votes(logits_MNKHW: Tensor) -> Votes:
     p = log_p.exp()
     mean_p = p.mean(0)
     js = torch.special.entr(mean_p).sum(1) + (p * log_p).sum(2).mean(0)
-    return Votes(js.clamp_min_(0), mean_p.argmax(1).to(torch.uint8), log_p.argmax(2).to(torch.uint8))
+    return Votes(js.clamp_min_(0), mean_p.argmax(1).to(torch.uint8), log_p.argmax(2).to(torch.uint8), p.shape[2])
 
 
 def js_map(logits_MNKHW: Tensor) -> Tensor:
@@ -86,7 +93,7 @@ def mean_score(votes: Votes) -> Tensor:
 def top10_score(votes: Votes) -> Tensor:
     """Mean of JS over the 10 % most uncertain pixels, as DatasetGAN's code has it."""
     js = votes.js_NHW.flatten(1)
-    return js.topk(max(1, int(js.shape[1] * _TOP_SHARE)), dim=1).values.mean(1)
+    return js.topk(max(1, int(js.shape[1] * _TOP_SHARE)), dim=1, sorted=False).values.mean(1)
 
 
 def area_score(votes: Votes) -> Tensor:
@@ -101,12 +108,15 @@ def iou_score(votes: Votes) -> Tensor:
     A picture in which the ensemble sees no object at all scores 1: its mask cannot be right.
     """
     members_NPM = votes.member_labels_MNHW.movedim(0, -1).flatten(1, 2)
-    ensemble_NPM = votes.labels_NHW.flatten(1).unsqueeze(2).expand_as(members_NPM).contiguous()
+    seen_NPM = _zero_or_one(members_NPM.bool())
     object_N1P = _zero_or_one(votes.labels_NHW.flatten(1).bool()).unsqueeze(1)
     # Pixels are counted by products of 0 and 1: exact up to 2^24 pixels, and many times faster than by reductions.
-    agreeing_N1M = object_N1P @ _zero_or_one(members_NPM == ensemble_NPM)
-    seen_NPM = _zero_or_one(members_NPM.bool())
-    either_N1M = seen_NPM.sum(1, keepdim=True) + object_N1P.sum(2, keepdim=True) - object_N1P @ seen_NPM
+    both_N1M = object_N1P @ seen_NPM
+    either_N1M = seen_NPM.sum(1, keepdim=True) + object_N1P.sum(2, keepdim=True) - both_N1M
+    agreeing_N1M = both_N1M
+    if votes.label_count > 2:
+        ensemble_NPM = votes.labels_NHW.flatten(1).unsqueeze(2).expand_as(members_NPM).contiguous()
+        agreeing_N1M = object_N1P @ _zero_or_one(members_NPM == ensemble_NPM)
     return 1 - (agreeing_N1M / either_N1M.clamp_min(1)).mean((1, 2))
 
 
