@@ -18,8 +18,8 @@ from pathlib import Path
 
 import platformdirs
 
-from bdgan_cli.atomic import folder_lock, sweep_temporary, write_atomically
-from bdgan_cli.errors import DataError
+from bdgan_cli.atomic import folder_lock, is_ours, sweep_temporary, write_atomically
+from bdgan_cli.errors import BdganError, DataError
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "weights.safetensors"
@@ -108,6 +108,22 @@ def installing(name: str) -> Iterator[None]:
             shutil.rmtree(left, ignore_errors=True)
         sweep_temporary(downloads)
         yield
+
+
+def tidy(name: str, *, downloads: bool = False) -> None:
+    """Remove what a killed process left that installed a model; nothing while one is at work or in a read-only cache.
+
+    Args:
+        name: A model that is installed.
+        downloads: Remove the files, too, that it was made from.
+    """
+    folder = download_folder(name)
+    if not folder.is_dir():
+        return
+    with contextlib.suppress(BdganError, OSError), installing(name):
+        for path in folder.iterdir() if downloads else ():
+            if not is_ours(path):
+                path.unlink()
 
 
 @contextlib.contextmanager

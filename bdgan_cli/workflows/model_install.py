@@ -24,6 +24,7 @@ from bdgan_cli.weights.installed import (
     installing,
     model_folder,
     staging,
+    tidy,
     write_record,
 )
 from bdgan_cli.weights.registry import resolve
@@ -134,6 +135,7 @@ def _refuse(card: ModelCard, config: AddConfig) -> None:
     if not config.path.is_file():
         raise MissingError(f"no file {config.path}", by_hand(card))
     if card.is_installed and not (config.overwrite or config.dry_run):
+        tidy(card.name)
         raise UsageError(
             f"{card.name} is installed already in {model_folder(card.name)}",
             f"replace it: bdgan models add {config.path} --as {card.name} --overwrite",

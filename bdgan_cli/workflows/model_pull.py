@@ -10,7 +10,7 @@ from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.weights.card import ModelCard, find_card
 from bdgan_cli.weights.fetch import fetch
 from bdgan_cli.weights.files import by_hand
-from bdgan_cli.weights.installed import download_folder, installing
+from bdgan_cli.weights.installed import download_folder, installing, tidy
 from bdgan_cli.workflows.model_install import AddConfig, AddResult, install_file
 from bdgan_cli.workflows.models import introduce
 
@@ -46,6 +46,7 @@ def pull_models(
         if not card.sources:
             results.append(PullResult(card.name, "embedded", card))
         elif card.is_installed and not overwrite:
+            tidy(card.name, downloads=True)
             results.append(PullResult(card.name, "already installed", card))
         elif dry_run:
             results.append(PullResult(card.name, "would be fetched", card))

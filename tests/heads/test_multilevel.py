@@ -8,7 +8,7 @@ from bdgan_cli.interfaces import FeatureSpec, Tap
 from tests.heads.toy import BIGGAN_512, SIZE, SPEC, random_features
 
 MAX_GFLOP_PER_MEMBER = 20
-EXPECTED_GFLOP_PER_MEMBER = 1.92
+EXPECTED_GFLOP_PER_MEMBER = 1.97
 
 
 @pytest.mark.parametrize("members", [1, 16])
@@ -26,6 +26,7 @@ def test_cost_at_512(members):
 def test_batched_members_compute_what_each_would_alone():
     """Every member again, with plain convolutions on its own block of the weights."""
     heads = build(SPEC, SIZE, 2, [1, 2, 3]).eval()
+    torch.nn.init.normal_(heads.direct.weight)  # starts at zero
     x, y = random_features(2)
     for member, logits in enumerate(heads(random_features(2))):
         own = {name: p.detach().chunk(3)[member] for name, p in heads.named_parameters()}
@@ -46,7 +47,15 @@ def test_batched_members_compute_what_each_would_alone():
         inner = F.conv2d(norm("norm_1", h, y), own["conv_1.weight"], padding=1)
         h = h + F.conv2d(norm("norm_2", inner, y), own["conv_2.weight"], own["conv_2.bias"], padding=1)
         cells = F.conv2d(norm("norm_3", h, None), own["classify.weight"], own["classify.bias"], padding=1)
-        torch.testing.assert_close(logits, F.pixel_shuffle(cells, CELL), rtol=1e-4, atol=1e-4)
+        direct = F.conv2d(x[4], own["direct.weight"])
+        torch.testing.assert_close(logits, F.pixel_shuffle(cells, CELL) + direct, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("sizes", "channels"), [((4, 16), 3), ((16, 16), 6), ((4, 8), None), ((4, 32), None)])
+def test_taps_of_the_images_size_speak_for_each_pixel(sizes, channels):
+    spec = FeatureSpec(tuple(Tap(str(i), 3, s, s) for i, s in enumerate(sizes)), 4)
+    direct = MultilevelHeads(spec, SIZE, 2, 5).direct
+    assert (direct and tuple(direct.weight.shape)) == (channels and (10, channels, 1, 1))
 
 
 def test_contiguous_and_channels_last_features_give_the_same():
