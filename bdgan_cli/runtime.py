@@ -30,6 +30,7 @@ Made = TypeVar("Made")
 # A step of a training that waits this long has lost a process; a process that has done its share waits for the slowest.
 _PATIENCE_STEP, _PATIENCE_SHARE = timedelta(minutes=30), timedelta(days=7)
 
+_GPU_WORKERS = 2
 _LOOK_AGAIN_S = 0.02
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -43,7 +44,7 @@ class Runtime:
         rank: This process among ``world_size`` processes.
         world_size: How many processes share the work.
         workers: Batches computed at the same time. On a CPU each is computed by one thread, so that results do not
-            depend on the number of cores; a GPU takes one batch after the other.
+            depend on the number of cores; on a GPU one batch is launched while the results of another are copied.
         encoders: Pieces of finished work encoded at the same time: on a CPU beside the batches, on a GPU by all cores.
         waiting: The processes as a group that waits for as long as the longest share of work may take; None alone.
     """
@@ -126,7 +127,8 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
 
     Args:
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:1``.
-        workers: Batches computed at once on a CPU; by default the cores divided among the processes of this machine.
+        workers: Batches under way at once; by default on a CPU the cores divided among the processes of this machine,
+            on a GPU two.
 
     Raises:
         UsageError: If the device does not exist here, or the starter's variables do not fit together.
@@ -135,7 +137,7 @@ def start_runtime(device: str = "auto", workers: int | None = None) -> Runtime:
     keep_freed_memory()
     place = read_place()
     cores = usable_cores(place)
-    workers, encoders = (workers or cores, 1) if chosen.type == "cpu" else (1, cores)
+    workers, encoders = (workers or cores, 1) if chosen.type == "cpu" else (workers or _GPU_WORKERS, cores)
     if chosen.type == "cpu":
         torch.set_num_threads(1)
     if place.world_size == 1:

@@ -15,6 +15,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+# Their assertions, too, are to say what was expected and what was got.
+pytest.register_assert_rewrite("tests.faults.trial", "tests.faults.trees")
+
 # A shell starts background jobs with SIGINT ignored, and children inherit that: tests of Ctrl-C need the usual handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -70,7 +70,9 @@ def sample(
     image_format: Annotated[str, typer.Option(help="'png', 'jpg' or 'webp'.")] = "png",
     precision: Annotated[str, typer.Option(help="'float32', or 'bfloat16' for speed on GPUs.")] = "float32",
     device: DeviceOption = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Batches at once on a CPU; default: one per core.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Batches at once; default: one per core, two on a GPU.")
+    ] = None,
     overwrite: OverwriteOption = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -129,8 +130,25 @@ def _event_log(folder: Path, step: int, is_first: bool) -> Iterator[SummaryWrite
         return
     from torch.utils.tensorboard.writer import SummaryWriter
 
-    log = SummaryWriter(str(folder / LOG_FOLDER), purge_step=step + 1 if step else None)
+    with _refusals_told_once():
+        log = SummaryWriter(str(folder / LOG_FOLDER), purge_step=step + 1 if step else None)
+        try:
+            yield log
+        finally:
+            log.close()
+
+
+@contextmanager
+def _refusals_told_once() -> Iterator[None]:
+    """Keep the log's thread from printing what it is refused, such as space on a disk: the log raises that again."""
+    usual = threading.excepthook
+
+    def tell(died: threading.ExceptHookArgs) -> None:
+        if not (isinstance(died.exc_value, OSError) and type(died.thread).__module__.startswith("tensorboard.")):
+            usual(died)
+
+    threading.excepthook = tell
     try:
-        yield log
+        yield
     finally:
-        log.close()
+        threading.excepthook = usual

@@ -72,14 +72,15 @@ class Labeller:
             masks, scores = votes.labels_NHW, score_votes(votes)
         if confidence is None and self.classifier is not None:
             confidence = self._confidence(images.float(), latents)
-        pictures = images_to_uint8(images).cpu().numpy()
-        finite = bool(images.sum(dtype=torch.float32).isfinite())  # as one number: whatever is added to NaN stays it
-        labels = masks.cpu().numpy() if masks is not None else None
-        columns = {f"uncertainty_{name}": values.cpu().numpy() for name, values in scores.items()}
+        # As one number: whatever is added to NaN stays it.
+        made = {"pictures": images_to_uint8(images), "sum": images.sum(dtype=torch.float32), **scores}
+        host = _to_host({**made, "labels": masks} if masks is not None else made)
+        labels = host.get("labels")
+        columns = {f"uncertainty_{name}": host[name] for name in scores}
         if scores:
             columns["uncertainty"] = columns[f"uncertainty_{DEFAULT_SCORE}"]
 
-        if not finite:
+        if not np.isfinite(host["sum"]):
             raise DataError(
                 f"{self.generator.name} made a picture that is not finite: class {batch.class_id}, index {indices[0]}",
                 "verify its weights: bdgan models verify",
@@ -88,7 +89,7 @@ class Labeller:
             labels = self.generator.truth(latents).cpu().numpy()
         if confidence is not None:
             columns["classifier_score"] = confidence
-        return self._samples(indices[: batch.wanted], latents, pictures, labels, columns)
+        return self._samples(indices[: batch.wanted], latents, host["pictures"], labels, columns)
 
     @contextmanager
     def _in_networks(self) -> Iterator[None]:
@@ -159,3 +160,12 @@ class Labeller:
                 )
             )
         return samples
+
+
+def _to_host(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Copy tensors to the host and wait for all of them at once: a GPU computes other threads' batches meanwhile."""
+    copies = {name: tensor.to("cpu", non_blocking=True) for name, tensor in tensors.items()}
+    device = next(iter(tensors.values())).device
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
+    return {name: copy.numpy() for name, copy in copies.items()}

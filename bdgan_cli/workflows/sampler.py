@@ -43,7 +43,7 @@ class SampleConfig:
         image_format: ``png``, ``jpg`` or ``webp``.
         precision: ``float32``, or ``bfloat16`` for autocast networks.
         device: See :func:`start_runtime`.
-        workers: Batches computed at once on a CPU; by default one per core.
+        workers: Batches computed at once; by default one per core, on a GPU two.
         overwrite: Replace a dataset of another plan.
     """
 
