@@ -1,9 +1,12 @@
 """The loop: figures, checkpoints and stops."""
 
+import errno
 import os
 import signal
+import threading
 
 import pytest
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from bdgan_cli.progress import Silent
 from bdgan_cli.training.loop import Course, run_steps
@@ -92,3 +95,18 @@ def test_the_log_has_every_step(tmp_path):
     run_steps(trainer, 12, trainer.advance, trainer.course(tmp_path), Silent())
     log = EventAccumulator(str(tmp_path / "logs")).Reload()
     assert [(event.step, event.value) for event in log.Scalars("loss")] == [(s, s) for s in range(1, 13)]
+
+
+@pytest.mark.parametrize(("refusal", "told"), [(OSError(errno.ENOSPC, "full"), False), (ValueError("odd"), True)])
+def test_what_the_logs_thread_is_refused_is_told_once(tmp_path, monkeypatch, refusal, told):
+    heard = []
+
+    def refuse(self, data):
+        raise refusal
+
+    monkeypatch.setattr(RecordWriter, "write", refuse)
+    monkeypatch.setattr(threading, "excepthook", lambda died: heard.append(died.exc_value))
+    trainer = Counting()
+    with pytest.raises(type(refusal), match=str(refusal.args[-1])):
+        run_steps(trainer, 400, trainer.advance, trainer.course(tmp_path), Silent())
+    assert heard == ([refusal] if told else [])

@@ -11,11 +11,13 @@ from bdgan_cli.weights.files import check, file_sha256, locate
 from bdgan_cli.weights.installed import (
     InstalledRecord,
     cache_folder,
+    download_folder,
     install,
     installing,
     model_folder,
     read_record,
     staging,
+    tidy,
     write_record,
 )
 from bdgan_cli.weights.licences import mark_seen, unseen_terms
@@ -206,3 +208,20 @@ def test_one_process_installs_a_model_at_a_time_and_sweeps_what_killed_ones_left
         assert not left.exists()
         with pytest.raises(BdganError, match="another process is writing"), installing("m"):
             pytest.fail("two at once")
+
+
+def test_what_a_killed_installer_left_is_removed_but_not_under_one_at_work(cache):
+    left, download = model_folder("m").parent / ".m.killed", download_folder("m") / "m.bin"
+    left.mkdir(parents=True)
+    with installing("m"):
+        download.write_bytes(b"whole")
+        tidy("m", downloads=True)
+        assert download.exists()
+    left.mkdir(exist_ok=True)
+    tidy("m")
+    assert not left.exists()
+    assert download.exists()
+    tidy("m", downloads=True)
+    assert list(download.parent.iterdir()) == []
+    tidy("never")
+    assert not download_folder("never").exists()
