@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import commands, distribution, factory, geometry, storage
+from benchmarks import commands, distribution, export, factory, geometry, storage
 from benchmarks.table import as_table
 
 BASELINE = Path(__file__).parent / "baseline.json"
@@ -47,6 +47,7 @@ CASES: dict[str, Callable[[], list[Row]]] = {
     "overhead": lambda: [factory.overhead(300)],
     "geometry": lambda: geometry_rows(1000, 3),
     "storage": storage_rows,
+    "export": lambda: list(export.compare(10_000, 64, ["huggingface", "coco", "folder"])),
     "distribution": lambda: distribution.compare(2, 100),
     "starts": commands.starts,
     "commands": commands.runs,

@@ -80,6 +80,16 @@ def measure(dataset: Path, out: Path, to: list[str]) -> dict[str, Any]:
     }
 
 
+def compare(samples: int, size: int, formats: list[str]) -> Iterator[dict[str, Any]]:
+    """Export one dataset to each of the formats."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, out = Path(folder) / "data", Path(folder) / "out"
+        make_dataset(data, samples, size)
+        for to in formats:
+            yield measure(data, out, to.split())
+            shutil.rmtree(out)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=100_000)
@@ -88,12 +98,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     results = []
-    with tempfile.TemporaryDirectory() as folder:
-        make_dataset(Path(folder) / "data", options.samples, options.size)
-        for to in options.formats:
-            results.append(measure(Path(folder) / "data", Path(folder) / "out", to.split()))
-            print(json.dumps(results[-1]), flush=True)
-            shutil.rmtree(Path(folder) / "out")
+    for result in compare(options.samples, options.size, options.formats):
+        results.append(result)
+        print(json.dumps(result), flush=True)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
