@@ -1,6 +1,6 @@
 """The benchmark suite: every comparison, paired in one run, as JSON and as a table.
 
-    python -m benchmarks --json out.json           # all cases, about half an hour on 2 cores
+    python -m benchmarks --json out.json           # all cases, about 40 minutes on 2 cores
     python -m benchmarks sample-64 storage         # some of them
     python -m benchmarks --check                   # the quick ones against benchmarks/baseline.json, under a minute
     python -m benchmarks --check --keep            # write what was measured as the new baseline
@@ -44,7 +44,7 @@ def storage_rows() -> list[Row]:
 
 CASES: dict[str, Callable[[], list[Row]]] = {
     **{case: factory_rows(case, 3) for case in factory.UNITS},
-    "overhead": lambda: [factory.overhead(300)],
+    "overhead": lambda: [factory.overhead(1000)],
     "geometry": lambda: geometry_rows(1000, 3),
     "storage": storage_rows,
     "export": lambda: list(export.compare(10_000, 64, ["huggingface", "coco", "folder"])),

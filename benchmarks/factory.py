@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"any of {', '.join(CASES)}; by default all")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--per-class", type=int, default=300, help="size of the 'command' case")
+    parser.add_argument("--per-class", type=int, default=1000, help="size of the 'command' case")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if unknown := sorted({*options.cases} - {*CASES}):
