@@ -71,7 +71,7 @@ def _many_label_votes(logits_MNKHW: Tensor) -> Votes:
     log_p = F.log_softmax(logits_MNKHW, dim=2)
     p = log_p.exp()
     mean_p = p.mean(0)
-    js = torch.special.entr(mean_p).sum(1) + (p * log_p).sum(2).mean(0)
+    js = (p * log_p).sum(2).mean(0) - _times_log(mean_p).sum(1)
     return Votes(js.clamp_min_(0), mean_p.argmax(1).to(torch.uint8), log_p.argmax(2).to(torch.uint8), p.shape[2])
 
 

@@ -56,9 +56,11 @@ class MultilevelHeads(nn.Module):
         self.conv_1 = nn.Conv2d(channels, channels, 3, padding=1, groups=members, bias=False)
         self.conv_2 = nn.Conv2d(channels, channels, 3, padding=1, groups=members)
         self.classify = nn.Conv2d(channels, members * labels * cell**2, 3, padding=1, groups=members)
-        direct = sum(tap.channels for tap in spec.taps if tap.height == image_size)
-        self.direct = nn.Conv2d(direct, members * labels, 1, bias=False) if direct and cell > 1 else None
-        if self.direct is not None:
+        self.direct = None
+        finest = max(tap.height for tap in spec.taps)
+        if finest == image_size and cell > 1:
+            direct = sum(tap.channels for tap in spec.taps if tap.height == finest)
+            self.direct = nn.Conv2d(direct, members * labels, 1, bias=False)
             nn.init.zeros_(self.direct.weight)
         self.to(memory_format=torch.channels_last)
 

@@ -46,7 +46,8 @@ def pull_models(
         if not card.sources:
             results.append(PullResult(card.name, "embedded", card))
         elif card.is_installed and not overwrite:
-            tidy(card.name, downloads=True)
+            if not dry_run:
+                tidy(card.name, downloads=True)
             results.append(PullResult(card.name, "already installed", card))
         elif dry_run:
             results.append(PullResult(card.name, "would be fetched", card))

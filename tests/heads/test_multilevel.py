@@ -51,7 +51,9 @@ def test_batched_members_compute_what_each_would_alone():
         torch.testing.assert_close(logits, F.pixel_shuffle(cells, CELL) + direct, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("sizes", "channels"), [((4, 16), 3), ((16, 16), 6), ((4, 8), None), ((4, 32), None)])
+@pytest.mark.parametrize(
+    ("sizes", "channels"), [((4, 16), 3), ((16, 16), 6), ((4, 8), None), ((4, 32), None), ((16, 32), None)]
+)
 def test_taps_of_the_images_size_speak_for_each_pixel(sizes, channels):
     spec = FeatureSpec(tuple(Tap(str(i), 3, s, s) for i, s in enumerate(sizes)), 4)
     direct = MultilevelHeads(spec, SIZE, 2, 5).direct
