@@ -197,6 +197,10 @@ def test_pull_fetches_installs_and_cleans_up(cards, public_file, tmp_path):
     assert installed_names() == []
     result = pull_models([toy.NAME, "tiny-biggan", toy.NAME], tmp_path)
     assert [(r.name, r.state) for r in result] == [(toy.NAME, "installed"), ("tiny-biggan", "embedded")]
+    left = download_folder(toy.NAME) / "left.bin"  # by a process that was killed when all but this was done
+    left.write_bytes(b"whole")
+    assert pull_models([toy.NAME], tmp_path, dry_run=True)[0].state == "already installed"
+    assert left.exists()
     assert pull_models([toy.NAME], tmp_path)[0].state == "already installed"
     assert list(download_folder(toy.NAME).iterdir()) == []
     assert load_generator(toy.NAME).image_size == 128
