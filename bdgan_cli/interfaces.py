@@ -141,7 +141,10 @@ class Generator(Protocol):
         ...
 
     def synthesize(self, latents: Latents) -> tuple[Tensor, Features]:
-        """Make (N, 3, H, W) images in [-1, 1] and their features, without gradient, on the generator's device."""
+        """Make (N, 3, H, W) images in [-1, 1] and their features, on the generator's device.
+
+        Without gradient, by ``torch.no_grad``: what uses ``torch.inference_mode`` inside cannot be compiled.
+        """
         ...
 
 

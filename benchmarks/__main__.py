@@ -1,6 +1,6 @@
 """The benchmark suite: every comparison, paired in one run, as JSON and as a table.
 
-    python -m benchmarks --json out.json           # all cases, about 40 minutes on 2 cores
+    python -m benchmarks --json out.json           # all cases, about 45 minutes on 2 cores
     python -m benchmarks sample-64 storage         # some of them
     python -m benchmarks --check                   # the quick ones against benchmarks/baseline.json, under a minute
     python -m benchmarks --check --keep            # write what was measured as the new baseline

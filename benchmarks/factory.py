@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks.processes import bdgan
 
 # Units of work of (ours, plain): enough of each that a round takes some seconds.
-UNITS = {"sample-64": (60, 2), "sample-512": (3, 1), "train-64": (60, 6)}
+UNITS = {"sample-64": (60, 2), "sample-512": (3, 1), "train-64": (60, 6), "compile-64": (60, 60), "compile-512": (6, 6)}
 GOALS = {"sample-64": 40.0, "sample-512": 20.0, "train-64": 40.0}
 CASES = (*UNITS, "command")
 

@@ -34,6 +34,7 @@ from bdgan_cli.generators.vqgan_prior import Prior, pick
 from bdgan_cli.heads.registry import build_ensemble
 from bdgan_cli.interfaces import ClassInfo, Generator, Latents
 from bdgan_cli.runtime import peak_memory_gb, start_runtime
+from bdgan_cli.workflows.compiling import compiled
 
 MEMBERS = 16
 CLASSES = tuple(ClassInfo(i, "", str(i)) for i in range(1000))
@@ -161,7 +162,7 @@ def _wait(device: torch.device) -> None:
 
 
 @torch.inference_mode()
-def throughput(name: str, device: torch.device, batch: int, compiled: bool) -> list[dict[str, Any]]:
+def throughput(name: str, device: torch.device, batch: int, compile_too: bool) -> list[dict[str, Any]]:
     """Time the generator alone and 16 heads alone, in samples per second and as a share of the chip's peak."""
     generator = random_generator(name, device)
     ensemble = build_ensemble("multilevel", generator.spec, generator.image_size, 1, MEMBERS, 0)
@@ -171,13 +172,14 @@ def throughput(name: str, device: torch.device, batch: int, compiled: bool) -> l
     with torch.autocast(device.type, torch.bfloat16):
         _, features = generator.synthesize(latents)
         runs = {"generator": lambda: generator.synthesize(latents), f"{MEMBERS} heads": lambda: heads(features)}
-        if compiled:
-            fast = torch.compile(heads)
-            runs[f"{MEMBERS} heads, compiled"] = lambda: fast(features)
+        if compile_too:
+            fast, fast_heads = compiled(generator.synthesize), compiled(heads)
+            runs["generator, compiled"] = lambda: fast(latents)
+            runs[f"{MEMBERS} heads, compiled"] = lambda: fast_heads(features)
         peak = peak_flops(device)
         for what, run in runs.items():
             with FlopCounterMode(display=False) as counter:
-                (runs[f"{MEMBERS} heads"] if "compiled" in what else run)()
+                runs[what.removesuffix(", compiled")]()
             seconds = seconds_of(run, device)
             flops = counter.get_total_flops()
             rows.append({

@@ -4,12 +4,13 @@
 
 prints one JSON object: seconds for UNITS units of work after one warm-up unit, and the process's peak memory. The
 plain side is the straightforward way: every member is a network of its own, run behind a generator pass of its own,
-with torch's default threads and allocator.
+with torch's default threads and allocator. In the cases of ``--compile`` the plain side is ours without it.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -51,13 +52,17 @@ def generator_512() -> Generator:
     return BigGANDeep("biggan-deep-512", "biggan-deep", random_model(config), classes, torch.device("cpu"))
 
 
-def sample_ours(generator: Generator, batch: int, units: int) -> float:
+def sample_ours(generator: Generator, batch: int, units: int, compiled: bool = False) -> float:
     """Label ``units`` batches the way ``bdgan sample`` does, encoding included; return the seconds."""
     runtime = start_runtime("cpu")
     ensemble = build_ensemble("multilevel", generator.spec, generator.image_size, 1, MEMBERS, 0).for_inference()
-    plan = SamplePlan((0,), batch * (units + 2), TRUNCATION, 0, "ensemble", 0.0, "", batch, batch, "png")
+    plan = SamplePlan(
+        (0,), batch * (units + 2), TRUNCATION, 0, "ensemble", 0.0, "", batch, batch, "png", compiled=compiled
+    )
     work = [piece for shard in plan.shards() for piece in shard.batches]
     labeller = Labeller(generator, ensemble, None, plan)
+    if compiled:
+        labeller.compile()
     for _ in overlapped(work[:2], labeller.make, encode_sample, runtime.workers):
         pass
     started = time.perf_counter()
@@ -114,12 +119,16 @@ CASES = {
     "sample-64-small": (generator_64, 2),  # batches of two, for continuous integration
     "sample-512": (generator_512, 1),
     "train-64": (generator_64, 8),
+    "compile-64": (generator_64, 10),
+    "compile-512": (generator_512, 1),
 }
 SIDES = {
     ("sample", "ours"): sample_ours,
     ("sample", "plain"): sample_plain,
     ("train", "ours"): train_ours,
     ("train", "plain"): train_plain,
+    ("compile", "ours"): functools.partial(sample_ours, compiled=True),
+    ("compile", "plain"): sample_ours,
 }
 
 

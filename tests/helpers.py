@@ -1,5 +1,6 @@
 """What several tests build."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -32,3 +33,9 @@ def exact_masks(plan: Path) -> dict[str, np.ndarray]:
         latents = Latents(values, torch.tensor([row["class_id"]]), torch.tensor([row["truncation"]]))
         masks[record.key] = generator.truth(latents)[0].numpy()
     return masks
+
+
+def digests(folder):
+    """Return the hash of every file of a dataset but its lock."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

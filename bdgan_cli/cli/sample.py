@@ -69,6 +69,10 @@ def sample(
     shard_size: Annotated[int, typer.Option(min=1, help="Samples of a class in one shard.")] = 100,
     image_format: Annotated[str, typer.Option(help="'png', 'jpg' or 'webp'.")] = "png",
     precision: Annotated[str, typer.Option(help="'float32', or 'bfloat16' for speed on GPUs.")] = "float32",
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the networks: minutes, then faster; part of what fixes the bytes."),
+    ] = False,
     device: DeviceOption = "auto",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Batches at once; default: one per core, two on a GPU.")
@@ -92,7 +96,7 @@ def sample(
     draw = DrawOptions(trunc, trunc_mode, temperature, top_k, top_p)
     config = SampleConfig(
         gen, workspace, name, classes, per_class, draw, seed, head, labels, reject, classifier,
-        batch, shard_size, image_format, precision, device, workers, overwrite,
+        batch, shard_size, image_format, precision, compiled, device, workers, overwrite,
     )  # fmt: skip
     report = terminal.reporter(quiet or not terminal.is_first_process())
     if dry_run:

@@ -124,15 +124,13 @@ def open_for_writing(path: Path | str, info: DatasetInfo, *, overwrite: bool = F
         BdganError: If the machine refuses.
     """
     root = Path(path)
-    refuse_foreign_folder(root)
+    check_may_write(root, info, overwrite=overwrite)
     content = (json.dumps(info.to_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     marker = root / INFO_FILE
     with atomic.refusals_explained(root):
         root.mkdir(parents=True, exist_ok=True)
         if overwrite and marker.is_file():
             _remove_dataset_files(root)
-        elif marker.is_file():
-            check_same_plan(read_info(root), info, str(root))
         atomic.sweep_temporary(root)
     # First of all: without it, what a killed writer leaves would be a folder of something else.
     if not marker.is_file() or marker.read_bytes() != content:
@@ -142,6 +140,19 @@ def open_for_writing(path: Path | str, info: DatasetInfo, *, overwrite: bool = F
             (root / name).mkdir(exist_ok=True)
             atomic.sweep_temporary(root / name)
     return DatasetWriter(root, info)
+
+
+def check_may_write(path: Path | str, info: DatasetInfo, *, overwrite: bool = False) -> None:
+    """Refuse what :func:`open_for_writing` would refuse, and change nothing.
+
+    Raises:
+        UsageError: If the folder holds something else, or, not to be overwritten, a dataset with another plan.
+    """
+    root = Path(path)
+    refuse_foreign_folder(root)
+    if not overwrite and (root / INFO_FILE).is_file():
+        with atomic.refusals_explained(root):
+            check_same_plan(read_info(root), info, str(root))
 
 
 @contextmanager

@@ -61,7 +61,7 @@ class BigGANDeep:
         """Draw z ~ N(0, I), truncated; see :func:`draw_normal`."""
         return draw_normal(self.family, class_ids, indices, seed, rule, self.model.config.z_dim)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def synthesize(self, latents: Latents) -> tuple[Tensor, Features]:
         """Make (N, 3, H, W) images in [-1, 1] and the features after every layer."""
         z = latents.values.to(self.device)

@@ -123,7 +123,7 @@ class VQGAN:
         codes = self.first_stage.encode(images).cpu()
         return Latents(codes, torch.tensor(class_ids, dtype=torch.int64), torch.ones(len(class_ids)))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def synthesize(self, latents: Latents) -> tuple[Tensor, Features]:
         """Make (N, 3, H, W) images in [-1, 1] and the features of both stages."""
         codes = latents.values.to(self.device)

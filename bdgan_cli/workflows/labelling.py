@@ -22,6 +22,7 @@ from bdgan_cli.errors import DataError
 from bdgan_cli.filtering.rejection import keep_most_confident
 from bdgan_cli.filtering.uncertainty import DEFAULT_SCORE, read_votes, score_votes
 from bdgan_cli.interfaces import Generator, HeadEnsemble, KnowsTruth, Latents, Truncation, images_to_uint8
+from bdgan_cli.workflows.compiling import compiled, compiling_explained
 from bdgan_cli.workflows.sample_plan import Batch, SamplePlan
 
 
@@ -54,6 +55,22 @@ class Labeller:
     device: torch.device = torch.device("cpu")  # noqa: RUF009  (a device is immutable)
     network_seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        self._synthesize, self._ensemble = self.generator.synthesize, self.ensemble
+        if self.plan.compiled:
+            self._synthesize = compiled(self._synthesize)
+            self._ensemble = compiled(self._ensemble) if self._ensemble is not None else None
+
+    def compile(self) -> None:
+        """Compile the networks by a batch whose samples are dropped, before many threads call them.
+
+        Raises:
+            BdganError: If they cannot be compiled here.
+        """
+        with compiling_explained():
+            self.make(self.plan.block(self.plan.classes[0], 0))
+        self.network_seconds = 0.0
+
     @torch.inference_mode()
     def make(self, batch: Batch) -> list[Sample]:
         """Make the samples of one batch, in ascending order of index.
@@ -65,8 +82,8 @@ class Labeller:
         scores: dict[str, Tensor] = {}
         masks: Tensor | None = None
         with self._in_networks():
-            images, features = self.generator.synthesize(latents)
-            logits = self.ensemble(features) if self.ensemble is not None else None
+            images, features = self._synthesize(latents)
+            logits = self._ensemble(features) if self._ensemble is not None else None
         if logits is not None:
             votes = read_votes(logits)
             masks, scores = votes.labels_NHW, score_votes(votes)
@@ -115,7 +132,7 @@ class Labeller:
     def _candidate_confidence(self, latents: Latents, start: int, size: int) -> np.ndarray:
         part = latents.take(torch.arange(start, min(start + size, len(latents.class_ids))))
         with self._in_networks():
-            images, _ = self.generator.synthesize(part)
+            images, _ = self._synthesize(part)
         return self._confidence(images.float(), part)
 
     def _confidence(self, images: Tensor, latents: Latents) -> np.ndarray:

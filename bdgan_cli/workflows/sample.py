@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bdgan_cli.dataset.writer import DatasetWriter, encode_sample, open_for_writing, writer_lock
+from bdgan_cli.dataset.writer import DatasetWriter, check_may_write, encode_sample, open_for_writing, writer_lock
 from bdgan_cli.heads.files import check_generator, read_card
 from bdgan_cli.progress import Reporter, Silent
 from bdgan_cli.runtime import Runtime, start_runtime
@@ -17,7 +17,15 @@ from bdgan_cli.weights.registry import load_generator
 from bdgan_cli.workflows.labelling import Labeller
 from bdgan_cli.workflows.pipeline import overlapped
 from bdgan_cli.workflows.sample_plan import SamplePlan, estimated_bytes
-from bdgan_cli.workflows.sampler import SampleConfig, choose_head, folder_of, open_sampler, plan_sample, settled
+from bdgan_cli.workflows.sampler import (
+    SampleConfig,
+    choose_head,
+    describe,
+    folder_of,
+    open_sampler,
+    plan_sample,
+    settled,
+)
 
 __all__ = ["SampleConfig", "SamplePreview", "SampleResult", "preview_sample", "sample"]
 
@@ -70,8 +78,10 @@ def preview_sample(config: SampleConfig, report: Reporter | None = None) -> Samp
     plan = plan_sample(config, generator)
     folder = folder_of(config)
     head = choose_head(config, report)
-    if head is not None:
-        check_generator(head, read_card(head), config.generator, find_card(config.generator).sha256)
+    card = read_card(head) if head is not None else None
+    if head is not None and card is not None:
+        check_generator(head, card, config.generator, find_card(config.generator).sha256)
+    check_may_write(folder, describe(config, plan, generator, card), overwrite=config.overwrite)
     size = estimated_bytes(plan, generator.image_size, math.prod(generator.latent.shape))
     return SamplePreview(plan, folder, head, len(list(plan.shards())), size)
 
@@ -94,27 +104,41 @@ def sample(config: SampleConfig, report: Reporter | None = None, runtime: Runtim
     sampler = open_sampler(config, runtime, report)
     labeller, plan, info = sampler.labeller, sampler.labeller.plan, sampler.info
     folder = folder_of(sampler.config)
+    writer = DatasetWriter(folder, info)
+    if plan.compiled:
+        # Before the folder is touched: --overwrite removes nothing where the networks cannot be compiled.
+        check_may_write(folder, info, overwrite=config.overwrite)
+        if config.overwrite or _missing(writer, plan):
+            report.note("compiling the networks, which takes some minutes the first time")
+            labeller.compile()
     with ExitStack() as until_done:
         if runtime.is_first:
             until_done.enter_context(writer_lock(folder))
             open_for_writing(folder, info, overwrite=config.overwrite)
         runtime.barrier()
+        # The first process looks, before any writes: each would see another state of the folder.
+        missing = runtime.first_alone(lambda: _missing(writer, plan))
         started, cpu_started = time.perf_counter(), time.process_time()
-        made = _write_shards(DatasetWriter(folder, info), labeller, runtime, report)
+        made = _write_shards(missing, writer, labeller, runtime, report)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         runtime.barrier()
         if runtime.is_first:
-            DatasetWriter(folder, info).finalize()
+            writer.finalize()
     share = labeller.network_seconds / cpu_seconds if made and runtime.device.type == "cpu" else None
     return SampleResult(folder, plan.samples, made, seconds, share)
 
 
-def _write_shards(writer: DatasetWriter, labeller: Labeller, runtime: Runtime, report: Reporter) -> int:
-    """Write this process's share of the shards that are not there yet; return how many samples were made."""
+def _missing(writer: DatasetWriter, plan: SamplePlan) -> list[int]:
+    """Return the positions of the plan's shards that are not there yet."""
+    return [i for i, shard in enumerate(plan.shards()) if writer.finished(shard.stem) != shard.rows]
+
+
+def _write_shards(
+    missing: list[int], writer: DatasetWriter, labeller: Labeller, runtime: Runtime, report: Reporter
+) -> int:
+    """Write this process's share of the missing shards; return how many samples were made."""
     plan = labeller.plan
     shards = list(plan.shards())
-    # The first process looks for all, before any writes: each would see another state of the folder.
-    missing = runtime.first_alone(lambda: [i for i, s in enumerate(shards) if writer.finished(s.stem) != s.rows])
     todo = [shards[missing[i]] for i in runtime.share(len(missing))]
     made = 0
     batches = [batch for shard in todo for batch in shard.batches]

@@ -52,6 +52,7 @@ class SamplePlan:
         shard_size: Samples of a class written together; a multiple of ``batch``.
         image_format: ``png``, ``jpg`` or ``webp``.
         precision: ``float32``, or ``bfloat16`` for autocast networks; part of what fixes the bytes.
+        compiled: Compile generator and heads, which rounds otherwise; part of what fixes the bytes.
     """
 
     classes: tuple[int, ...]
@@ -65,6 +66,7 @@ class SamplePlan:
     shard_size: int
     image_format: str
     precision: str = "float32"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -97,6 +99,8 @@ class SamplePlan:
             "labels": self.labels, "reject": self.reject, "classifier": self.classifier,
             "batch": self.batch, "shard_size": self.shard_size, "image_format": self.image_format,
             "precision": self.precision,
+            # Said only where it is so: datasets made before this existed can be extended.
+            **({"compiled": True} if self.compiled else {}),
         }  # fmt: skip
 
     def shards(self) -> Iterator[Shard]:

@@ -9,7 +9,7 @@ from bdgan_cli import runs
 from bdgan_cli.dataset.class_lists import select_classes
 from bdgan_cli.dataset.schema import ClassEntry, DatasetInfo, ModelRef
 from bdgan_cli.errors import UsageError
-from bdgan_cli.heads.files import LoadedHead, load_head
+from bdgan_cli.heads.files import HeadCard, load_head
 from bdgan_cli.interfaces import Generator, KnowsTruth
 from bdgan_cli.progress import Reporter
 from bdgan_cli.runtime import Runtime
@@ -42,6 +42,7 @@ class SampleConfig:
         shard_size: Samples of a class written together; a multiple of ``batch``.
         image_format: ``png``, ``jpg`` or ``webp``.
         precision: ``float32``, or ``bfloat16`` for autocast networks.
+        compiled: Compile generator and heads before the first sample.
         device: See :func:`start_runtime`.
         workers: Batches computed at once; by default one per core, on a GPU two.
         overwrite: Replace a dataset of another plan.
@@ -62,6 +63,7 @@ class SampleConfig:
     shard_size: int = 100
     image_format: str = "png"
     precision: str = "float32"
+    compiled: bool = False
     device: str = "auto"
     workers: int | None = None
     overwrite: bool = False
@@ -98,7 +100,7 @@ def open_sampler(config: SampleConfig, runtime: Runtime, report: Reporter) -> Sa
     head = load_head(path, config.generator, sha256, runtime.device) if path else None
     classifier = load_model(plan.classifier, "classifier", runtime.device) if plan.classifier else None
     labeller = Labeller(generator, head.ensemble if head else None, classifier, plan, runtime.device)
-    return Sampler(config, labeller, describe(config, plan, generator, head))
+    return Sampler(config, labeller, describe(config, plan, generator, head.card if head else None))
 
 
 def plan_sample(config: SampleConfig, generator: Generator) -> SamplePlan:
@@ -123,10 +125,11 @@ def plan_sample(config: SampleConfig, generator: Generator) -> SamplePlan:
         shard_size=config.shard_size,
         image_format=config.image_format,
         precision=config.precision,
+        compiled=config.compiled,
     )
 
 
-def describe(config: SampleConfig, plan: SamplePlan, generator: Generator, head: LoadedHead | None) -> DatasetInfo:
+def describe(config: SampleConfig, plan: SamplePlan, generator: Generator, head: HeadCard | None) -> DatasetInfo:
     """Describe the dataset that a plan makes."""
     card = find_card(config.generator)
     kinds = {"ensemble": "sampled", "exact": "annotated", "none": "unlabelled"}
@@ -136,11 +139,11 @@ def describe(config: SampleConfig, plan: SamplePlan, generator: Generator, head:
         classes=tuple(ClassEntry(*generator.classes[class_id]) for class_id in plan.classes),
         image_size=generator.image_size,
         generator=ModelRef(card.name, card.sha256),
-        head=ModelRef(head.name, head.sha256) if head else None,
+        head=ModelRef(head.name, head.weights_sha256) if head else None,
         plan=plan.to_json() | {"classifier_sha256": find_card(plan.classifier).sha256 if plan.classifier else ""},
         licence=card.licence,
         provenance=card.origin or card.summary,
-        label_names=head.card.named_labels if head else ("background", "object"),
+        label_names=head.named_labels if head else ("background", "object"),
     )
 
 

@@ -31,7 +31,7 @@ class Discs:
         """Draw latents that depend on each sample's name alone."""
         return draw_normal(self.family, class_ids, indices, seed, rule, DIM)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def synthesize(self, latents: Latents) -> tuple[Tensor, Features]:
         """Make (N, 3, H, W) pictures in [-1, 1] and their features."""
         back, front = latents.values.to(self.device)[:, 3:, None, None].tanh().mul(0.5).chunk(2, dim=1)

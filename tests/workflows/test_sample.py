@@ -1,4 +1,3 @@
-import hashlib
 import os
 import shutil
 import signal
@@ -20,16 +19,10 @@ from bdgan_cli.runtime import Runtime
 from bdgan_cli.weights.registry import load_generator
 from bdgan_cli.workflows.draw_rules import DrawOptions
 from bdgan_cli.workflows.sample import SampleConfig, preview_sample, sample
-from tests.helpers import save_random_head
+from tests.helpers import digests, save_random_head
 
 SMALL = {"classes": "0,5", "per_class": 6, "batch": 2, "shard_size": 4}
 COMMAND = ["sample", "--classes", "0-3", "--batch", "4", "--shard-size", "8", "--quiet"]
-
-
-def digests(folder):
-    """Return the hash of every file of a dataset but its lock."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def run_command(workspace, *words, launcher=("-m", "bdgan_cli")):
@@ -133,6 +126,10 @@ def test_another_plan_on_the_same_folder_is_refused(workspace):
         sample(SampleConfig(workspace=workspace, seed=1, **SMALL))
     assert "seed" in caught.value.message
     assert "--overwrite" in caught.value.hint
+    with pytest.raises(UsageError, match=r"made with another plan: plan\.seed: 0 there, 1 now"):
+        preview_sample(SampleConfig(workspace=workspace, seed=1, **SMALL))
+    assert preview_sample(SampleConfig(workspace=workspace, seed=1, overwrite=True, **SMALL)).plan.seed == 1
+    assert len(open_dataset(workspace / "datasets" / "tiny-biggan-sim")) == 12
 
 
 def test_exact_labels_are_the_renderers_masks(tmp_path):
