@@ -105,15 +105,16 @@ def sample(config: SampleConfig, report: Reporter | None = None, runtime: Runtim
     labeller, plan, info = sampler.labeller, sampler.labeller.plan, sampler.info
     folder = folder_of(sampler.config)
     writer = DatasetWriter(folder, info)
-    if plan.compiled:
-        # Before the folder is touched: --overwrite removes nothing where the networks cannot be compiled.
-        check_may_write(folder, info, overwrite=config.overwrite)
-        if config.overwrite or _missing(writer, plan):
-            report.note("compiling the networks, which takes some minutes the first time")
-            labeller.compile()
     with ExitStack() as until_done:
         if runtime.is_first:
             until_done.enter_context(writer_lock(folder))
+        if plan.compiled:
+            # Before a file is touched: --overwrite removes nothing where the networks cannot be compiled.
+            check_may_write(folder, info, overwrite=config.overwrite)
+            if config.overwrite or _missing(writer, plan):
+                report.note("compiling the networks, which takes some minutes the first time")
+                labeller.compile()
+        if runtime.is_first:
             open_for_writing(folder, info, overwrite=config.overwrite)
         runtime.barrier()
         # The first process looks, before any writes: each would see another state of the folder.
