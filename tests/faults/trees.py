@@ -28,9 +28,9 @@ _TIMED_JSON = (
     "installed.json",
 )
 # Pages that show the figures of a JSON file beside them, times included: compared without any number, and without what
-# the demo says in place of a rate if all samples were there.
+# they say in place of a rate if a run found all samples or all steps made.
 _TIMED_PAGES = ("bdgan-demo/report.html", "benchmarks/*/report.html")
-_FIGURE = re.compile(rb"\d[\d.,]*| \(nothing was left to sample\)")
+_FIGURE = re.compile(r"\d[\d.,]*|–| \(nothing was left to sample\)".encode())
 _INCOMPLETE = re.compile(r"expected \d+ samples( of class -?\d+)?, got \d+")
 
 
