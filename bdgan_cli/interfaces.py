@@ -143,7 +143,7 @@ class Generator(Protocol):
     def synthesize(self, latents: Latents) -> tuple[Tensor, Features]:
         """Make (N, 3, H, W) images in [-1, 1] and their features, on the generator's device.
 
-        Without gradient, by ``torch.no_grad``: what uses ``torch.inference_mode`` inside cannot be compiled.
+        Without gradient, by ``torch.no_grad``: what uses ``torch.inference_mode`` inside can often not be compiled.
         """
         ...
 

@@ -1,6 +1,6 @@
-"""Compare the factory with the straightforward way, pair by pair in one run.
+"""Compare the factory with the straightforward way, and with its compiled self, pair by pair in one run.
 
-    python -m benchmarks.factory                  # all cases, about 15 minutes on 2 cores
+    python -m benchmarks.factory                  # all cases, about 20 minutes on 2 cores
     python -m benchmarks.factory sample-64 --rounds 5
     python -m benchmarks.factory --json out.json
 

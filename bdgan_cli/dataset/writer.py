@@ -27,7 +27,7 @@ from bdgan_cli.dataset.sample import EncodedSample, Sample, encode_sample
 from bdgan_cli.dataset.schema import CARD_FILE, INDEX_SCHEMA, INFO_FILE, MEMBERS, PREVIEW_FILE, DatasetInfo
 from bdgan_cli.errors import DataError, UsageError
 
-__all__ = ["DatasetWriter", "encode_sample", "open_for_writing", "writer_lock"]
+__all__ = ["DatasetWriter", "check_may_write", "encode_sample", "open_for_writing", "writer_lock"]
 
 _STEM = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 

@@ -34,7 +34,9 @@ def compiling_explained() -> Iterator[None]:
     try:
         yield
     except (torch._dynamo.exc.TorchDynamoException, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+        cause = getattr(error, "inner_exception", error)  # what a backend raised
+        reason = " ".join(str(cause).split())[:200]
         raise BdganError(
-            f"torch cannot compile the networks: {str(error).strip().splitlines()[0]:.200}",
-            "leave out --compile; on a CPU torch needs a C++ compiler, such as g++, on a GPU Triton",
+            f"torch cannot compile the networks: {type(cause).__name__}: {reason}",
+            "leave out --compile; it needs a C++ compiler (g++), on a GPU Triton too, and networks that are one graph",
         ) from error

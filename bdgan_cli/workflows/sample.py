@@ -70,7 +70,7 @@ def preview_sample(config: SampleConfig, report: Reporter | None = None) -> Samp
     """Say what :func:`sample` would do, without computing a picture.
 
     Raises:
-        BdganError: For everything that would stop the run before its first sample.
+        BdganError: For everything that would stop the run before its first sample; compiling is not tried.
     """
     report = report or Silent()
     config = settled(config, report)
@@ -108,12 +108,10 @@ def sample(config: SampleConfig, report: Reporter | None = None, runtime: Runtim
     with ExitStack() as until_done:
         if runtime.is_first:
             until_done.enter_context(writer_lock(folder))
-        if plan.compiled:
-            # Before a file is touched: --overwrite removes nothing where the networks cannot be compiled.
             check_may_write(folder, info, overwrite=config.overwrite)
-            if config.overwrite or _missing(writer, plan):
-                report.note("compiling the networks, which takes some minutes the first time")
-                labeller.compile()
+        if plan.compiled and (config.overwrite or runtime.first_alone(lambda: _missing(writer, plan))):
+            _compile(labeller, config, report)
+            runtime.barrier()  # --overwrite removes nothing where one of the processes cannot compile
         if runtime.is_first:
             open_for_writing(folder, info, overwrite=config.overwrite)
         runtime.barrier()
@@ -127,6 +125,16 @@ def sample(config: SampleConfig, report: Reporter | None = None, runtime: Runtim
             writer.finalize()
     share = labeller.network_seconds / cpu_seconds if made and runtime.device.type == "cpu" else None
     return SampleResult(folder, plan.samples, made, seconds, share)
+
+
+def _compile(labeller: Labeller, config: SampleConfig, report: Reporter) -> None:
+    report.note("compiling the networks, which takes some minutes the first time")
+    try:
+        labeller.compile()
+    except KeyboardInterrupt:
+        if config.overwrite:
+            report.note("nothing is overwritten yet: --overwrite is needed again")
+        raise
 
 
 def _missing(writer: DatasetWriter, plan: SamplePlan) -> list[int]:
