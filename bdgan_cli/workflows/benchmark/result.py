@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,8 +39,8 @@ class Score:
 
     @property
     def spread(self) -> float:
-        """Standard deviation over seeds, 0 for one seed."""
-        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else 0.0
+        """Standard deviation over seeds, NaN for one seed."""
+        return float(np.std(self.by_seed, ddof=1)) if len(self.by_seed) > 1 else math.nan
 
     def to_json(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return plain values; ``labels`` are the names."""
