@@ -70,10 +70,10 @@ def captured(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("name", ["tiny-biggan", *sorted(NARROW)])
+@pytest.mark.parametrize("name", sorted(NARROW))
 @torch.inference_mode()
-def test_every_generator_can_be_captured_whole(name):
-    generator = NARROW[name](name) if name in NARROW else load_generator(name)
+def test_every_kind_of_generator_can_be_captured_whole(name):
+    generator = NARROW[name](name)
     latents = draw(generator)
     images, features = generator.synthesize(latents)
     # All of the compiler but the code that it generates: this is where torch.inference_mode inside is refused.
@@ -83,11 +83,10 @@ def test_every_generator_can_be_captured_whole(name):
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))
-@pytest.mark.parametrize("labels", [1, 3])
 @torch.inference_mode()
-def test_every_head_can_be_captured_whole(arch, labels):
+def test_every_head_can_be_captured_whole(arch):
     generator = NARROW["biggan-512"]("biggan-512")
-    heads = build_ensemble(arch, generator.spec, generator.image_size, labels, 3, 0).for_inference()
+    heads = build_ensemble(arch, generator.spec, generator.image_size, 2, 3, 0).for_inference()
     features = generator.synthesize(draw(generator))[1]
     torch.testing.assert_close(compiled(heads, "eager")(features), heads(features))
 
