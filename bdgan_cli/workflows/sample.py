@@ -78,8 +78,9 @@ def preview_sample(config: SampleConfig, report: Reporter | None = None) -> Samp
     plan = plan_sample(config, generator)
     folder = folder_of(config)
     head = choose_head(config, report)
-    card = read_card(head) if head is not None else None
-    if head is not None and card is not None:
+    card = None
+    if head is not None:
+        card = read_card(head)
         check_generator(head, card, config.generator, find_card(config.generator).sha256)
     check_may_write(folder, describe(config, plan, generator, card), overwrite=config.overwrite)
     size = estimated_bytes(plan, generator.image_size, math.prod(generator.latent.shape))
